@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+#include <string_view>
+
+namespace engine {
+
+enum class DeviceType : std::uint8_t { cpu, cuda };
+
+struct CpuOptions {
+  int threads = 0;  // 0: one per physical core
+};
+
+// Where tensors live and kernels run. A small value; copying it is free.
+class Device {
+ public:
+  static Device cpu(CpuOptions options = {});
+  // Throws InvalidArgument when the library was built without CUDA or the machine has no such GPU.
+  static Device cuda(int index = 0);
+  // The first CUDA device if there is one, else the CPU.
+  static Device best();
+  // "auto", "cpu", "cuda" or "cuda:1".
+  static Device parse(std::string_view text, CpuOptions cpu_options = {});
+
+  DeviceType type() const { return type_; }
+  bool is_cpu() const { return type_ == DeviceType::cpu; }
+  bool is_cuda() const { return type_ == DeviceType::cuda; }
+  int index() const { return index_; }
+  int threads() const { return threads_; }  // CPU threads that a kernel uses; 1 on a GPU
+
+  // True where convolutions and products run on bf16 matrix units (tensor cores, AMX or
+  // AVX-512 bf16): Precision::automatic then means bf16.
+  bool has_bf16_matrix_units() const;
+
+  bool operator==(const Device&) const = default;
+
+ private:
+  Device(DeviceType type, int index, int threads) : type_(type), index_(index), threads_(threads) {}
+
+  DeviceType type_;
+  int index_;
+  int threads_;
+};
+
+std::ostream& operator<<(std::ostream& out, const Device& device);  // cpu(2 threads), cuda:0
+
+// One line for people: "cpu, 2 threads, AMD EPYC, avx512 avx512_bf16".
+std::string describe(const Device& device);
+
+}  // namespace engine

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/core/graph.h"
+#include "engine/core/memory_plan.h"
+#include "engine/core/passes.h"
+#include "engine/core/store.h"
+
+namespace engine {
+
+enum class Parameters : std::uint8_t {
+  trainable,  // read afresh each run
+  frozen,     // packed once when compiling; run() throws after the Store's parameters changed
+};
+
+struct CompileOptions {
+  Precision precision = Precision::automatic;
+  Parameters parameters = Parameters::trainable;
+  bool fuse = true;
+  // One allocation per intermediate tensor instead of one arena: guard pages and poison see every
+  // overrun. For tests.
+  bool separate_allocations = false;
+  // 1: plan summary; 2: time per node; 3: the graph after each pass; 4: every kernel call.
+  // -1: the environment variable ENGINE_DEBUG, else 0.
+  int debug = -1;
+  // Where debug text goes; default: standard error when `debug` is above 0.
+  std::function<void(std::string_view)> log;
+};
+
+// A compiled graph over a Store: every node prepared, all memory laid out. run() allocates nothing
+// and checks nothing. One executable is used by one thread at a time; different ones over different
+// Stores may run at once.
+class Executable {
+ public:
+  Executable(Executable&&) noexcept;
+  Executable& operator=(Executable&&) noexcept;
+  ~Executable();
+
+  // Copies `value` into the executable's own buffer for this input. Throws on an unknown name,
+  // shape or dtype.
+  void set_input(std::string_view name, const Tensor& value);
+  // Reads this tensor's memory in every run from now on, without a copy.
+  void bind_input(std::string_view name, const Tensor& tensor);
+
+  void run(std::int64_t steps = 1);
+  void run(const Stream& stream, std::int64_t steps = 1);
+
+  // A named output; it shares the executable's memory and holds the latest run's value.
+  Tensor output(std::string_view name) const;
+
+  // Runs one step node by node, calling `visit` with each node and its outputs as they are made.
+  void inspect(const std::function<void(const Node& node, std::span<const Tensor> outputs)>& visit);
+  // Runs one step on copies of the state that it updates and names the first node whose output
+  // holds a NaN or infinity; "" when all are finite.
+  std::string find_non_finite();
+
+  struct NodeTime {
+    std::string name;
+    std::string op;
+    std::string kernel;
+    double seconds = 0;  // per step
+    Cost cost;
+  };
+  // Runs `steps` steps with a timer around every node. CPU only.
+  std::vector<NodeTime> profile(std::int64_t steps = 1);
+
+  const Graph& graph() const;  // after all passes
+  const MemoryPlan& memory_plan() const;
+  // Arena, state, inputs and the largest tensors in a table.
+  std::string plan_summary() const;
+  Precision precision() const;
+  const Device& device() const;
+
+ private:
+  friend Executable build_executable(const Graph&, Store&, std::span<const FusionRule>,
+                                     const CompileOptions&);
+  struct Impl;
+  explicit Executable(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// simplify -> precision -> fusion -> order -> memory -> prepare. Most callers want compile()
+// (kernels/compile.h), which passes the library's fusion rules. `store` must outlive the result.
+Executable build_executable(const Graph& graph, Store& store, std::span<const FusionRule> rules,
+                            const CompileOptions& options = {});
+
+}  // namespace engine
