@@ -1,0 +1,13 @@
+# libturbojpeg (the TurboJPEG C interface, 2.0 or later) as the target TurboJPEG::TurboJPEG.
+find_path(TurboJPEG_INCLUDE_DIR NAMES turbojpeg.h)
+find_library(TurboJPEG_LIBRARY NAMES turbojpeg)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(TurboJPEG REQUIRED_VARS TurboJPEG_LIBRARY TurboJPEG_INCLUDE_DIR
+  REASON_FAILURE_MESSAGE "install libturbojpeg0-dev (Debian, Ubuntu)")
+if(TurboJPEG_FOUND AND NOT TARGET TurboJPEG::TurboJPEG)
+  add_library(TurboJPEG::TurboJPEG UNKNOWN IMPORTED)
+  set_target_properties(TurboJPEG::TurboJPEG PROPERTIES
+    IMPORTED_LOCATION ${TurboJPEG_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES ${TurboJPEG_INCLUDE_DIR})
+endif()
+mark_as_advanced(TurboJPEG_INCLUDE_DIR TurboJPEG_LIBRARY)
