@@ -48,7 +48,8 @@ void fill_uniform(const RandomStream& stream, std::span<float> out);
 void fill_normal(const RandomStream& stream, std::span<float> out);
 
 // The image of `index` under a keyed permutation of [0, n): a four-round Feistel network over
-// Philox with cycle walking, then a keyed rotation. Every index in [0, n) occurs once. 1 <= n <= 2^31, index < n.
+// Philox with cycle walking, then a keyed rotation. Every index in [0, n) occurs once. 1 <= n <=
+// 2^31, index < n.
 std::uint32_t permuted_index(RandomKey key, std::uint32_t epoch, std::uint32_t index,
                              std::uint32_t n);
 
