@@ -1,0 +1,33 @@
+# cmake --install: headers under include/engine, the library, and the package that find_package(engine)
+# finds. Nothing in it names the prefix, so an installed tree may be moved.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(engine_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/engine)
+
+install(FILES engine.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/engine)
+foreach(folder core kernels layers optim)
+  install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/engine
+    FILES_MATCHING PATTERN "*.h"
+    PATTERN "cpu" EXCLUDE PATTERN "cuda" EXCLUDE)
+endforeach()
+
+install(TARGETS engine EXPORT engine_targets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT engine_targets FILE engine_targets.cmake NAMESPACE engine::
+  DESTINATION ${engine_package_dir})
+
+if(BUILD_SHARED_LIBS)
+  set(engine_is_static OFF)
+else()
+  set(engine_is_static ON)
+endif()
+configure_package_config_file(cmake/engine-config.cmake.in ${PROJECT_BINARY_DIR}/engine-config.cmake
+  INSTALL_DESTINATION ${engine_package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/engine-config-version.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/engine-config.cmake
+  ${PROJECT_BINARY_DIR}/engine-config-version.cmake cmake/FindOneDNN.cmake
+  DESTINATION ${engine_package_dir})

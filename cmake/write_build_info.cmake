@@ -1,0 +1,22 @@
+# Writes HEADER; see engine_build_info.cmake. The revision is empty outside of a git work tree of the
+# project itself (a release archive, a copy inside another repository).
+set(revision "")
+find_program(git git)
+if(git AND EXISTS ${SOURCE_DIR}/.git)
+  execute_process(COMMAND ${git} -C ${SOURCE_DIR} describe --always --dirty --abbrev=10 --exclude=*
+    OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+endif()
+string(REPLACE "," " " sanitizers "${SANITIZERS}")
+set(text "#pragma once\n\n")
+string(APPEND text "#define ENGINE_BUILD_VERSION \"${ENGINE_VERSION}\"\n")
+string(APPEND text "#define ENGINE_BUILD_REVISION \"${revision}\"\n")
+string(APPEND text "#define ENGINE_BUILD_COMPILER \"${COMPILER}\"\n")
+string(APPEND text "#define ENGINE_BUILD_TYPE \"${BUILD_TYPE}\"\n")
+string(APPEND text "#define ENGINE_BUILD_SANITIZERS \"${sanitizers}\"\n")
+set(old "")
+if(EXISTS ${HEADER})
+  file(READ ${HEADER} old)
+endif()
+if(NOT old STREQUAL text)
+  file(WRITE ${HEADER} "${text}")
+endif()

@@ -1,0 +1,13 @@
+#include "engine/kernels/cpu/onednn_version.h"
+
+#include <oneapi/dnnl/dnnl.h>
+
+namespace engine::cpu {
+
+std::string onednn_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+         std::to_string(version->patch);
+}
+
+}  // namespace engine::cpu
