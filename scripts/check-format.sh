@@ -1,5 +1,5 @@
 #!/bin/bash
-# Fails when clang-format 14 would change a tracked C++ or CUDA file; --fix changes it.
+# Fails when clang-format 14 would change a C++ or CUDA file of the tree; --fix changes it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,6 +17,6 @@ fi
 
 how=(--dry-run -Werror)
 [[ ${1:-} == --fix ]] && how=(-i)
-mapfile -d '' -t files < <(git ls-files -z -- '*.h' '*.cpp' '*.cu' '*.cuh')
+mapfile -d '' -t files < <(git ls-files -z -co --exclude-standard -- '*.h' '*.cpp' '*.cu' '*.cuh')
 printf '%s\0' "${files[@]}" | xargs -0 -n 50 "$clang_format" --style=file "${how[@]}"
 echo "check-format.sh: ${#files[@]} files"

@@ -1,8 +1,8 @@
 #include "engine/kernels/build_description.h"
 
-#include <gtest/gtest.h>
-
 #include <regex>
+
+#include <gtest/gtest.h>
 
 #include "engine/core/cpu_info.h"
 #include "engine/core/version.h"
