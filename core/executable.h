@@ -84,6 +84,9 @@ class Executable {
   std::unique_ptr<Impl> impl_;
 };
 
+// The result of profile() as a table, in execution order.
+std::string time_table(std::span<const Executable::NodeTime> times);
+
 // simplify -> precision -> fusion -> order -> memory -> prepare. Most callers want compile()
 // (kernels/compile.h), which passes the library's fusion rules. `store` must outlive the result.
 Executable build_executable(const Graph& graph, Store& store, std::span<const FusionRule> rules,

@@ -34,7 +34,7 @@ class Value {
 
  private:
   friend class Graph;
-  friend Value value_of(GraphData*, int, int);
+  friend struct Node;
   Value(GraphData* graph, int node, int output) : graph_(graph), node_(node), output_(output) {}
 
   GraphData* graph_ = nullptr;
@@ -48,6 +48,9 @@ struct Node {
   std::shared_ptr<const Op> op;
   std::vector<Value> inputs;
   std::vector<TensorType> outputs;
+  GraphData* graph = nullptr;
+
+  Value output(int index = 0) const;
 };
 
 // What a state entry is for. All entries are saved in a checkpoint; a model file holds parameters
@@ -116,6 +119,8 @@ class Graph {
   const std::vector<std::pair<std::string, Value>>& outputs() const;
   const std::vector<StateSpec>& states() const;
   const StateSpec* find_state(std::string_view name) const;  // null when there is none
+  // The entry that a Value made by read_state() stands for; throws for any other Value.
+  const StateSpec& state_of(const Value& value) const;
   // State name -> new value, in order of update_state().
   const std::vector<std::pair<std::string, Value>>& updates() const;
 

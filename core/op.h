@@ -69,6 +69,8 @@ class Op {
   // Whether an input keeps f32 when the node runs in bf16 (scales, statistics, slots).
   virtual bool keeps_f32(int /*input*/) const { return false; }
   virtual std::vector<InPlacePair> in_place() const { return {}; }
+  // True when output 0 is input 0's memory under another type (reshape): no kernel runs.
+  virtual bool is_view() const { return false; }
   // Default: bytes of all inputs and outputs, no FLOPs.
   virtual Cost cost(std::span<const TensorType> inputs, std::span<const TensorType> outputs) const;
 

@@ -46,8 +46,9 @@ class Store {
   void set(std::string_view name, const Tensor& value, StateRole role = StateRole::parameter);
   std::int64_t parameter_count() const;  // elements of all parameters
 
-  // Counts every host-side write to a parameter. Executables compiled with frozen parameters
-  // compare it, so that a stale packed copy is never used.
+  // Counts writes to parameters: by set(), by loading, by each run of an executable that updates
+  // them. Executables compiled with frozen parameters compare it, so that a stale packed copy is
+  // never used.
   std::uint64_t version() const;
   void mark_changed();  // after writing into a parameter through Tensor::data()
 

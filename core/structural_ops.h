@@ -13,7 +13,7 @@ namespace engine {
 // truncates and saturates, NaN gives 0. Gradients: floating to floating.
 Value cast(const Value& x, DType dtype);
 
-// The same elements under another shape; one extent may be -1. Never copies. Gradients: x.
+// The same elements under another shape. Never copies. Gradients: x.
 Value reshape(const Value& x, const Shape& shape);
 
 // The sum of equally shaped values, in order, accumulated in f32.
@@ -21,6 +21,10 @@ Value add_n(const std::vector<Value>& values);
 
 // A tensor of zeros.
 Value zeros(Graph& graph, const Shape& shape, DType dtype = DType::f32);
+
+// The conversion behind cast(), on CPU memory.
+void convert_elements(const void* from, DType from_dtype, void* to, DType to_dtype,
+                      std::int64_t count, int threads);
 
 // Stops gradients: the value itself, without a path back.
 Value stop_gradient(const Value& x);

@@ -1,0 +1,320 @@
+#include "engine/core/graph.h"
+
+#include <algorithm>
+#include <ostream>
+
+#include "engine/core/graph_data.h"
+#include "engine/core/source_ops.h"
+#include "engine/core/structural_kernels.h"
+#include "engine/core/structural_ops.h"
+
+namespace engine {
+
+namespace {
+
+constexpr std::string_view kClockName = "engine.clock";
+
+// The product of the step: i32[4] with the third element one larger.
+class AdvanceClockOp final : public Op {
+ public:
+  std::string_view name() const override { return "advance_clock"; }
+  std::vector<TensorType> infer(std::span<const TensorType> inputs) const override {
+    return {inputs[0]};
+  }
+  std::vector<InPlacePair> in_place() const override { return {{0, 0}}; }
+  std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
+    return prepare_advance_clock(context);
+  }
+};
+
+std::string types_of(const std::vector<Value>& values) {
+  std::string text;
+  for (const Value& value : values) text += (text.empty() ? "" : ", ") + join(value.type());
+  return text;
+}
+
+}  // namespace
+
+Value Node::output(int index) const {
+  return Value(graph, id, index);
+}
+
+const TensorType& Value::type() const {
+  ENGINE_CHECK(graph_ != nullptr, "value: the type of an empty Value");
+  return graph_->nodes[static_cast<std::size_t>(node_)].outputs[static_cast<std::size_t>(output_)];
+}
+
+const Node& Value::node() const {
+  ENGINE_CHECK(graph_ != nullptr, "value: the node of an empty Value");
+  return graph_->nodes[static_cast<std::size_t>(node_)];
+}
+
+std::string_view name_of(StateRole role) {
+  constexpr std::string_view kNames[] = {"parameter", "statistic", "slot", "counter"};
+  return kNames[static_cast<int>(role)];
+}
+
+Graph::Graph() : data_(std::make_shared<GraphData>()) {}
+Graph::Graph(std::shared_ptr<GraphData> data) : data_(std::move(data)) {}
+Graph::Graph(Graph&&) noexcept = default;
+Graph& Graph::operator=(Graph&&) noexcept = default;
+Graph::~Graph() = default;
+
+Graph Graph::of(const Value& value) {
+  ENGINE_CHECK(value, "graph: of an empty Value");
+  return Graph(value.graph_->shared_from_this());
+}
+
+Value Graph::input(std::string_view name, const Shape& shape, DType dtype) {
+  for (const Node& node : data_->nodes) {
+    const auto* input = dynamic_cast<const InputOp*>(node.op.get());
+    ENGINE_CHECK(input == nullptr || input->input_name != name, "graph: input \"", name,
+                 "\" is there already");
+  }
+  return add1(std::make_shared<InputOp>(std::string(name), TensorType{shape, dtype}), {}, name);
+}
+
+Value Graph::constant(const Tensor& tensor) {
+  return add1(std::make_shared<ConstantOp>(tensor.to(Device::cpu()).clone()), {}, "constant");
+}
+
+Value Graph::constant(float value) {
+  return constant(Tensor::scalar(value));
+}
+
+void Graph::output(std::string_view name, const Value& value) {
+  ENGINE_CHECK(value && value.graph_ == data_.get(), "graph: output \"", name,
+               "\" is not a value of this graph");
+  for (const auto& [existing, unused] : data_->outputs) {
+    ENGINE_CHECK(existing != name, "graph: output \"", name, "\" is there already");
+  }
+  data_->outputs.emplace_back(name, value);
+}
+
+Value Graph::read_state(const StateSpec& spec) {
+  if (const StateSpec* existing = find_state(spec.name)) {
+    ENGINE_CHECK(existing->shape == spec.shape && existing->dtype == spec.dtype, "state \"",
+                 spec.name, "\": declared as ", TensorType{existing->shape, existing->dtype},
+                 " before, now as ", TensorType{spec.shape, spec.dtype});
+    return data_->state_values.find(spec.name)->second;
+  }
+  data_->states.push_back(spec);
+  const Value value = add1(
+      std::make_shared<ReadStateOp>(spec.name, TensorType{spec.shape, spec.dtype}), {}, spec.name);
+  data_->state_values.emplace(spec.name, value);
+  return value;
+}
+
+void Graph::update_state(std::string_view name, const Value& value) {
+  const StateSpec* spec = find_state(name);
+  ENGINE_CHECK(spec != nullptr, "state \"", name, "\": updated but never read or declared");
+  ENGINE_CHECK(value && value.graph_ == data_.get(), "state \"", name,
+               "\": updated with a value that is not of this graph");
+  ENGINE_CHECK(value.shape() == spec->shape, "state \"", name, "\": ", spec->shape,
+               " cannot become ", value.shape());
+  for (const auto& [existing, unused] : data_->updates) {
+    ENGINE_CHECK(existing != name, "state \"", name, "\": updated twice in one step");
+  }
+  data_->updates.emplace_back(name, cast(value, spec->dtype));
+}
+
+Value Graph::clock() {
+  return read_state({.name = std::string(kClockName),
+                     .shape = {4},
+                     .dtype = DType::i32,
+                     .role = StateRole::counter});
+}
+
+void Graph::advance_clock() {
+  update_state(kClockName, add1(std::make_shared<AdvanceClockOp>(), {clock()}));
+}
+
+std::vector<Value> Graph::parameters() const {
+  std::vector<Value> values;
+  for (const StateSpec& spec : data_->states) {
+    if (spec.role == StateRole::parameter) {
+      values.push_back(data_->state_values.find(spec.name)->second);
+    }
+  }
+  return values;
+}
+
+std::vector<Value> Graph::add(std::shared_ptr<const Op> op, std::vector<Value> inputs,
+                              std::string_view name) {
+  std::vector<TensorType> types;
+  for (const Value& input : inputs) {
+    ENGINE_CHECK(input, op->name(), ": input ", types.size(), " is an empty Value");
+    ENGINE_CHECK(input.graph_ == data_.get(), op->name(), ": input ", types.size(),
+                 " belongs to another graph; inputs: ", types_of(inputs));
+    types.push_back(input.type());
+  }
+  Node node;
+  node.graph = data_.get();
+  node.id = static_cast<int>(data_->nodes.size());
+  node.outputs = op->infer(types);
+  node.inputs = std::move(inputs);
+
+  std::string base(name.empty() ? op->name() : name);
+  auto count = data_->name_counts.find(base);
+  if (count == data_->name_counts.end()) {
+    data_->name_counts.emplace(base, 1);
+    node.name = std::move(base);
+  } else {
+    node.name = join(base, "#", ++count->second);
+  }
+  node.op = std::move(op);
+
+  std::vector<Value> values;
+  for (int i = 0; i < static_cast<int>(node.outputs.size()); ++i) {
+    values.push_back(Value(data_.get(), node.id, i));
+  }
+  data_->nodes.push_back(std::move(node));
+  return values;
+}
+
+Value Graph::add1(std::shared_ptr<const Op> op, std::vector<Value> inputs, std::string_view name) {
+  return add(std::move(op), std::move(inputs), name).front();
+}
+
+const std::deque<Node>& Graph::nodes() const {
+  return data_->nodes;
+}
+const std::vector<std::pair<std::string, Value>>& Graph::outputs() const {
+  return data_->outputs;
+}
+const std::vector<StateSpec>& Graph::states() const {
+  return data_->states;
+}
+const std::vector<std::pair<std::string, Value>>& Graph::updates() const {
+  return data_->updates;
+}
+
+const StateSpec* Graph::find_state(std::string_view name) const {
+  for (const StateSpec& spec : data_->states) {
+    if (spec.name == name) return &spec;
+  }
+  return nullptr;
+}
+
+const StateSpec& Graph::state_of(const Value& value) const {
+  const auto* read = dynamic_cast<const ReadStateOp*>(value.node().op.get());
+  ENGINE_CHECK(read != nullptr, "state: ", value.node().name, " is not a state entry but a ",
+               value.node().op->name());
+  return *find_state(read->state_name);
+}
+
+std::ostream& operator<<(std::ostream& out, const Graph& graph) {
+  const auto print_value = [&](const Value& value) {
+    out << '%' << value.node_id();
+    if (value.node().outputs.size() > 1) out << '.' << value.output_index();
+  };
+  for (const Node& node : graph.nodes()) {
+    out << '%' << node.id << ' ';
+    const char* separator = "";
+    for (const TensorType& type : node.outputs) {
+      out << separator << type;
+      separator = ", ";
+    }
+    out << " = " << node.op->name();
+    const std::string attributes = node.op->attributes();
+    if (!attributes.empty()) out << '{' << attributes << '}';
+    out << '(';
+    separator = "";
+    for (const Value& input : node.inputs) {
+      out << separator;
+      print_value(input);
+      separator = ", ";
+    }
+    out << ")  # " << node.name << '\n';
+  }
+  for (const auto& [name, value] : graph.outputs()) {
+    out << "output " << name << " = ";
+    print_value(value);
+    out << '\n';
+  }
+  for (const auto& [name, value] : graph.updates()) {
+    out << "update " << name << " = ";
+    print_value(value);
+    out << '\n';
+  }
+  return out;
+}
+
+// --- copying, for the passes ---
+
+GraphCopy::GraphCopy(const Graph& source) : source_(&source), map_(source.nodes().size()) {
+  for (const Node& node : source.nodes())
+    map_[static_cast<std::size_t>(node.id)].resize(node.outputs.size());
+  for (const StateSpec& spec : source.states()) {
+    const Value value = target_.read_state(spec);
+    for (const Node& node : source.nodes()) {
+      const auto* read = dynamic_cast<const ReadStateOp*>(node.op.get());
+      if (read != nullptr && read->state_name == spec.name) {
+        map_[static_cast<std::size_t>(node.id)][0] = value;
+      }
+    }
+  }
+}
+
+Value GraphCopy::mapped(const Value& old) const {
+  const Value& value =
+      map_[static_cast<std::size_t>(old.node_id())][static_cast<std::size_t>(old.output_index())];
+  ENGINE_CHECK(value, "graph: ", old.node().name, " is used before it is made");
+  return value;
+}
+
+std::vector<Value> GraphCopy::mapped(const std::vector<Value>& old) const {
+  std::vector<Value> values;
+  for (const Value& value : old) values.push_back(mapped(value));
+  return values;
+}
+
+bool GraphCopy::is_mapped(const Value& old) const {
+  return static_cast<bool>(
+      map_[static_cast<std::size_t>(old.node_id())][static_cast<std::size_t>(old.output_index())]);
+}
+
+void GraphCopy::map(const Value& old, const Value& replacement) {
+  map_[static_cast<std::size_t>(old.node_id())][static_cast<std::size_t>(old.output_index())] =
+      replacement;
+}
+
+void GraphCopy::copy(const Node& node) {
+  copy(node, mapped(node.inputs));
+}
+
+void GraphCopy::copy(const Node& node, std::vector<Value> inputs) {
+  if (dynamic_cast<const ReadStateOp*>(node.op.get()) != nullptr) return;  // declared already
+  // "name#2" goes in as "name" when its sibling is gone; its number is no part of the meaning.
+  map_[static_cast<std::size_t>(node.id)] = target_.add(node.op, std::move(inputs), node.name);
+}
+
+Graph GraphCopy::finish() {
+  for (const auto& [name, value] : source_->outputs()) target_.output(name, mapped(value));
+  for (const auto& [name, value] : source_->updates()) target_.update_state(name, mapped(value));
+  return std::move(target_);
+}
+
+std::vector<int> live_nodes(const Graph& graph) {
+  std::vector<char> is_live(graph.nodes().size(), 0);
+  std::vector<int> pending;
+  const auto mark = [&](const Value& value) {
+    char& flag = is_live[static_cast<std::size_t>(value.node_id())];
+    if (flag == 0) pending.push_back(value.node_id());
+    flag = 1;
+  };
+  for (const auto& [name, value] : graph.outputs()) mark(value);
+  for (const auto& [name, value] : graph.updates()) mark(value);
+  while (!pending.empty()) {
+    const Node& node = graph.nodes()[static_cast<std::size_t>(pending.back())];
+    pending.pop_back();
+    for (const Value& input : node.inputs) mark(input);
+  }
+  std::vector<int> ids;
+  for (const Node& node : graph.nodes()) {
+    if (is_live[static_cast<std::size_t>(node.id)] != 0) ids.push_back(node.id);
+  }
+  return ids;
+}
+
+}  // namespace engine

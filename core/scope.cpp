@@ -1,0 +1,34 @@
+#include "engine/core/scope.h"
+
+#include "engine/core/errors.h"
+
+namespace engine {
+
+Scope Scope::operator/(std::string_view name) const {
+  ENGINE_CHECK(!name.empty(), "scope: an empty name under \"", prefix_, '"');
+  return Scope(*graph_, mode_, full_name(name));
+}
+
+Scope Scope::operator/(std::int64_t number) const {
+  return *this / std::to_string(number);
+}
+
+std::string Scope::full_name(std::string_view name) const {
+  return prefix_.empty() ? std::string(name) : join(prefix_, '.', name);
+}
+
+Value Scope::parameter(std::string_view name, const Shape& shape, const Init& init) const {
+  return state(name, shape, init, StateRole::parameter);
+}
+
+Value Scope::state(std::string_view name, const Shape& shape, const Init& init, StateRole role,
+                   DType dtype) const {
+  return graph_->read_state(
+      {.name = full_name(name), .shape = shape, .dtype = dtype, .init = init, .role = role});
+}
+
+void Scope::update(std::string_view name, const Value& value) const {
+  graph_->update_state(full_name(name), value);
+}
+
+}  // namespace engine

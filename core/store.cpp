@@ -1,0 +1,131 @@
+#include "engine/core/store.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "engine/core/errors.h"
+#include "engine/core/memory_plan.h"
+
+namespace engine {
+
+namespace {
+
+constexpr std::string_view kClockName = "engine.clock";
+
+Tensor initial_clock(std::uint64_t seed) {
+  return Tensor::from(std::vector<std::int32_t>{static_cast<std::int32_t>(seed),
+                                                static_cast<std::int32_t>(seed >> 32), 0, 0},
+                      {4});
+}
+
+}  // namespace
+
+struct Store::Impl {
+  Device device;
+  std::vector<Entry> entries;
+  std::map<std::string, std::size_t, std::less<>> index;
+  std::uint64_t version = 0;
+
+  void add(std::string name, StateRole role, Tensor tensor) {
+    index.emplace(name, entries.size());
+    entries.push_back({std::move(name), role, std::move(tensor)});
+  }
+};
+
+Store::Store(Device device, StoreOptions options)
+    : impl_(std::make_unique<Impl>(Impl{device, {}, {}, 0})) {
+  set(kClockName, initial_clock(options.seed), StateRole::counter);
+}
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(Store&&) noexcept = default;
+Store::~Store() = default;
+
+const Device& Store::device() const {
+  return impl_->device;
+}
+const std::vector<Store::Entry>& Store::entries() const {
+  return impl_->entries;
+}
+
+std::uint64_t Store::seed() const {
+  const Tensor clock = get(kClockName).to(Device::cpu());
+  const auto words = clock.span<std::int32_t>();
+  return static_cast<std::uint32_t>(words[0]) |
+         static_cast<std::uint64_t>(static_cast<std::uint32_t>(words[1])) << 32;
+}
+
+std::int64_t Store::step() const {
+  return static_cast<std::uint32_t>(get(kClockName).to(Device::cpu()).span<std::int32_t>()[2]);
+}
+
+void Store::declare(const Graph& graph) {
+  std::vector<const StateSpec*> missing;
+  for (const StateSpec& spec : graph.states()) {
+    const Entry* entry = find(spec.name);
+    if (entry == nullptr) {
+      missing.push_back(&spec);
+      continue;
+    }
+    const TensorType type{spec.shape, spec.dtype};
+    ENGINE_CHECK(entry->tensor.type() == type, "store: \"", spec.name, "\" is ",
+                 entry->tensor.type(), ", the graph declares ", type);
+  }
+  std::stable_sort(missing.begin(), missing.end(),
+                   [](const StateSpec* a, const StateSpec* b) { return a->role < b->role; });
+  std::int64_t bytes = 0;
+  for (const StateSpec* spec : missing)
+    bytes += aligned(TensorType{spec->shape, spec->dtype}.bytes());
+  if (missing.empty()) return;
+
+  const Tensor block = Tensor::empty({bytes}, DType::u8, impl_->device);
+  std::int64_t offset = 0;
+  for (const StateSpec* spec : missing) {
+    Tensor tensor = Tensor::borrow(static_cast<std::byte*>(block.data()) + offset, spec->shape,
+                                   spec->dtype, impl_->device, [block] {});
+    tensor.copy_from(initialize(spec->init, spec->shape, spec->dtype, seed(), spec->name));
+    offset += aligned(tensor.bytes());
+    impl_->add(spec->name, spec->role, std::move(tensor));
+  }
+}
+
+const Store::Entry* Store::find(std::string_view name) const {
+  const auto found = impl_->index.find(name);
+  return found == impl_->index.end() ? nullptr : &impl_->entries[found->second];
+}
+
+Tensor Store::get(std::string_view name) const {
+  const Entry* entry = find(name);
+  ENGINE_CHECK(entry != nullptr, "store: there is no \"", name, '"');
+  return entry->tensor;
+}
+
+void Store::set(std::string_view name, const Tensor& value, StateRole role) {
+  mark_changed();
+  if (const Entry* entry = find(name)) {
+    ENGINE_CHECK(entry->tensor.type() == value.type(), "store: \"", name, "\" is ",
+                 entry->tensor.type(), ", given was ", value.type());
+    entry->tensor.copy_from(value);
+    return;
+  }
+  Tensor tensor = Tensor::empty(value.shape(), value.dtype(), impl_->device);
+  tensor.copy_from(value);
+  impl_->add(std::string(name), role, std::move(tensor));
+}
+
+std::int64_t Store::parameter_count() const {
+  std::int64_t count = 0;
+  for (const Entry& entry : impl_->entries) {
+    if (entry.role == StateRole::parameter) count += entry.tensor.elements();
+  }
+  return count;
+}
+
+std::uint64_t Store::version() const {
+  return impl_->version;
+}
+void Store::mark_changed() {
+  ++impl_->version;
+}
+
+}  // namespace engine
