@@ -5,8 +5,10 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "engine/core/atomic_file.h"
 #include "engine/core/tensor.h"
 
 namespace engine {
@@ -24,20 +26,21 @@ struct SafetensorsFile {
 };
 
 // Reads a whole file. Every length, offset, dtype and name is checked before use: the header's
-// length against the file's, each tensor's bytes against its shape, and the tensors must cover the
-// data exactly, without holes or overlaps. Dtypes F32, BF16, F16, I32, U8, BOOL; F64 and I64 are
-// converted to f32 and i32 (throws where an i64 does not fit).
+// length against the file's and 100 MB, each tensor's bytes against its shape, and the tensors must
+// cover the data exactly, without holes or overlaps. No name may occur twice, be empty or hold
+// control characters. Dtypes F32, BF16, F16, I32, U8, BOOL; F64 and I64 are converted to f32 (to
+// nearest; beyond its range to infinity) and i32 (throws where an i64 does not fit).
 // Throws IoError naming the file and what is wrong with it.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 // The same from memory; `name` stands for the file in errors.
 SafetensorsFile parse_safetensors(std::span<const std::uint8_t> bytes, std::string_view name);
+// The metadata alone. The header is checked like above, so a file cut short is refused.
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path);
 
-// Writes to a temporary beside `path`, flushes it to the disk and renames it, so that `path` is
-// either the old or the new file at every moment. Throws IoError and removes the temporary when
-// anything fails.
+// Writes a file atomically (see AtomicFile). The data lies in the order of file.tensors, but wider
+// elements first, so that every tensor is aligned to its elements. Throws IoError when writing
+// fails, InvalidArgument when names collide or may not be read back.
 void write_safetensors(const std::filesystem::path& path, const SafetensorsFile& file);
-
-// The atomic writer behind it, for other files.
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
+void write_safetensors(AtomicFile& out, const SafetensorsFile& file);  // does not commit
 
 }  // namespace engine

@@ -11,9 +11,10 @@ struct ScheduleOptions {
   std::int64_t total_steps = 0;  // required
 };
 
-// Scalars computed on the device from the clock. Rises linearly from 0 over the warm-up, then falls
-// to the final rate: along half a cosine (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5), or
-// along a line. After total_steps it stays at the final rate.
+// Scalars computed on the device from the clock. The rate rises linearly over the warm-up (step t,
+// counted from 0, takes peak (t + 1) / warmup_steps), then falls to the final one: along half a
+// cosine (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5), or along a line. After total_steps
+// it stays there.
 Value cosine_schedule(Graph& graph, const ScheduleOptions& options);
 Value linear_schedule(Graph& graph, const ScheduleOptions& options);
 
