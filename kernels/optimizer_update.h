@@ -20,9 +20,10 @@ struct UpdateInputs {
   std::vector<Value> gradients;
 };
 
+// Coefficients are doubles, so that 1 - beta is rounded once.
 struct SgdUpdate {
-  float momentum = 0;
-  float weight_decay = 0;  // added to the gradient: weight_decay * parameter
+  double momentum = 0;
+  double weight_decay = 0;  // added to the gradient: weight_decay * parameter
   bool nesterov = false;
 };
 
@@ -38,10 +39,10 @@ SgdUpdateResult sgd_update(const UpdateInputs& inputs, const std::vector<Value>&
                            const SgdUpdate& options);
 
 struct AdamUpdate {
-  float beta1 = 0.9f;
-  float beta2 = 0.999f;
-  float epsilon = 1e-8f;
-  float weight_decay = 0;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;
   bool decoupled = false;  // true: AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101)
 };
 
@@ -51,11 +52,18 @@ struct AdamUpdateResult {
   std::vector<Value> second_moments;
 };
 
-// Kingma and Ba 2015, arXiv:1412.6980, algorithm 1, with t = step + 1.
+// With t = step + 1:
+//   m' = beta1 m + (1 - beta1) g;  v' = beta2 v + (1 - beta2) g^2
+//   p' = p - learning_rate (m' / (1 - beta1^t)) / (sqrt(v' / (1 - beta2^t)) + epsilon)
+// weight_decay p is added to g, or, decoupled, p is first multiplied by
+// 1 - learning_rate weight_decay.
+// Source: Kingma and Ba 2015, arXiv:1412.6980, algorithm 1.
 AdamUpdateResult adam_update(const UpdateInputs& inputs, const std::vector<Value>& first_moments,
                              const std::vector<Value>& second_moments, const AdamUpdate& options);
 
-// sum of squares of all elements of all values, a scalar f32, in a fixed order.
+// The sum of squares of all elements of all values, a scalar f32: blocks of 4096 elements in f32,
+// their sums in double, in a fixed order that does not depend on the thread count. Scratch: 8 bytes
+// a block.
 Value squared_norm(const std::vector<Value>& values);
 
 }  // namespace engine
