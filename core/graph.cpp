@@ -118,6 +118,20 @@ void Graph::update_state(std::string_view name, const Value& value) {
   data_->updates.emplace_back(name, cast(value, spec->dtype));
 }
 
+Value Graph::next_state(std::string_view name) const {
+  for (const auto& [existing, value] : data_->updates) {
+    if (existing == name) return value;
+  }
+  const auto read = data_->state_values.find(name);
+  ENGINE_CHECK(read != data_->state_values.end(), "state \"", name, "\": never declared");
+  return read->second;
+}
+
+void Graph::replace_update(std::string_view name, const Value& value) {
+  std::erase_if(data_->updates, [&](const auto& update) { return update.first == name; });
+  update_state(name, value);
+}
+
 Value Graph::clock() {
   return read_state({.name = std::string(kClockName),
                      .shape = {4},

@@ -99,6 +99,11 @@ class Graph {
   // What the entry becomes when the step ends; at most once per name. `value` must have the entry's
   // shape; it is cast to its dtype.
   void update_state(std::string_view name, const Value& value);
+  // What the entry becomes as things stand: the value of its update, or the one that was read.
+  Value next_state(std::string_view name) const;
+  // Like update_state(), but in place of an earlier update. For what a step changes repeatedly,
+  // such as the statistics of a layer that is applied twice: make the value from next_state().
+  void replace_update(std::string_view name, const Value& value);
 
   // The clock: i32[4] = {seed low, seed high, step, 0}. What is random or scheduled depends on it
   // and on nothing else, so a restored Store continues with the very same numbers.

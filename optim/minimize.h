@@ -10,17 +10,17 @@ namespace engine {
 
 struct Sgd {
   Rate learning_rate = 0.01f;
-  float momentum = 0;
-  float weight_decay = 0;
+  double momentum = 0;
+  double weight_decay = 0;
   bool nesterov = false;
 };
 
 struct Adam {
   Rate learning_rate = 1e-3f;
-  float beta1 = 0.9f;
-  float beta2 = 0.999f;
-  float epsilon = 1e-8f;
-  float weight_decay = 0;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;
   bool decoupled = false;  // AdamW
 };
 
