@@ -70,9 +70,7 @@ std::vector<Value> fold(Graph& graph, const Node& node, const std::vector<Value>
   return values;
 }
 
-}  // namespace
-
-Graph simplify(const Graph& graph) {
+Graph simplify_once(const Graph& graph) {
   GraphCopy copy(graph);
   std::map<std::string, int> seen;  // key -> id of the node in the source graph
   for (int id : live_nodes(graph)) {
@@ -106,6 +104,18 @@ Graph simplify(const Graph& graph) {
     copy.copy(node, inputs);
   }
   return copy.finish();
+}
+
+}  // namespace
+
+// A round leaves behind what its shortcuts made superfluous, for the next one to drop.
+Graph simplify(const Graph& graph) {
+  Graph current = simplify_once(graph);
+  while (true) {
+    const std::size_t before = current.nodes().size();
+    current = simplify_once(current);
+    if (current.nodes().size() == before) return current;
+  }
 }
 
 }  // namespace engine
