@@ -16,9 +16,9 @@ namespace engine {
 inline double rounding_of(DType dtype) {
   switch (dtype) {
     case DType::bf16:
-      return 0x1p-9;
+      return 0x1p-8;
     case DType::f16:
-      return 0x1p-12;
+      return 0x1p-11;
     default:
       return 0x1p-24;
   }
