@@ -1,0 +1,39 @@
+// Convolutions on the CPU: oneDNN, and the empty batch, which oneDNN refuses in places.
+#include <cstring>
+
+#include "engine/kernels/cpu/onednn.h"
+
+namespace engine::cpu {
+namespace {
+
+// No images: data tensors are empty, the gradient of the weights is zero.
+std::unique_ptr<Kernel> zeros_kernel(const PrepareContext& context) {
+  const std::int64_t bytes = context.outputs[0].bytes();
+  return make_kernel(
+      [bytes](const Stream&, const Buffers& buffers) {
+        if (bytes > 0) std::memset(buffers.outputs[0], 0, static_cast<std::size_t>(bytes));
+      },
+      0, "empty batch");
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> prepare_conv2d(const Conv2dProblem& problem, Activation activation,
+                                       const PrepareContext& context) {
+  if (problem.n == 0) return zeros_kernel(context);
+  return onednn_conv2d(problem, activation, context);
+}
+
+std::unique_ptr<Kernel> prepare_conv2d_backward_data(const Conv2dProblem& problem,
+                                                     const PrepareContext& context) {
+  if (problem.n == 0) return zeros_kernel(context);
+  return onednn_conv2d_backward_data(problem, context);
+}
+
+std::unique_ptr<Kernel> prepare_conv2d_backward_weights(const Conv2dProblem& problem,
+                                                        const PrepareContext& context) {
+  if (problem.n == 0) return zeros_kernel(context);
+  return onednn_conv2d_backward_weights(problem, context);
+}
+
+}  // namespace engine::cpu

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/kernels/conv2d.h"
+#include "engine/kernels/matmul.h"
+
+// All of oneDNN that the library uses, for the API of 2.6 and that of 3.x. No other file includes
+// its headers.
+//
+// Each kernel has an engine and a stream of its own and runs on the device's thread count. Data
+// stays in our layouts; what oneDNN is only fast with in a blocked layout (weights and their
+// gradients) is reordered through scratch in each run, or once in prepare where the data is frozen.
+// oneDNN allocates a few small blocks of host memory in each execute call; nothing proportional to
+// the data. Every function throws InvalidArgument where oneDNN has no implementation for the types
+// on this processor.
+namespace engine::cpu {
+
+std::string onednn_version();  // "2.6.3"
+
+// The order of inputs and outputs is that of the graph ops. No extent may be 0.
+std::unique_ptr<Kernel> onednn_conv2d(const Conv2dProblem& problem, Activation activation,
+                                      const PrepareContext& context);
+std::unique_ptr<Kernel> onednn_conv2d_backward_data(const Conv2dProblem& problem,
+                                                    const PrepareContext& context);
+std::unique_ptr<Kernel> onednn_conv2d_backward_weights(const Conv2dProblem& problem,
+                                                       const PrepareContext& context);
+std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, Activation activation,
+                                      const PrepareContext& context);
+
+}  // namespace engine::cpu

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "engine/core/graph.h"
+#include "tests/support/compare.h"
+
+// What the tests of convolutions and products share.
+namespace engine {
+
+inline std::vector<double> absolute(std::vector<double> values) {
+  for (double& value : values) value = std::abs(value);
+  return values;
+}
+
+// STYLE.md's bound for sums of at most `terms` products.
+inline std::vector<double> product_bounds(std::int64_t terms, const std::vector<double>& want,
+                                          const std::vector<double>& magnitude, DType out) {
+  std::vector<double> bounds(want.size());
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    bounds[i] = error_bound(static_cast<double>(terms), magnitude[i], want[i], out);
+  }
+  return bounds;
+}
+
+// The gradients that y's op gives for its inputs when dy flows in.
+inline std::vector<Value> gradients_of_node(const Value& y, const Value& dy) {
+  const Node node = y.node();
+  const std::vector<Value> outputs{y}, flowing{dy};
+  const auto wanted = std::make_unique<bool[]>(node.inputs.size());
+  std::fill_n(wanted.get(), node.inputs.size(), true);
+  return node.op->gradient({.inputs = node.inputs,
+                            .outputs = outputs,
+                            .output_gradients = flowing,
+                            .wanted = {wanted.get(), node.inputs.size()}});
+}
+
+// Runs an op by itself on the CPU; inputs marked in `frozen` are given to prepare().
+inline Tensor run_alone(const Op& op, const std::vector<Tensor>& inputs,
+                        const std::vector<int>& frozen = {}, int threads = 0) {
+  const Device device = Device::cpu({.threads = threads});
+  std::vector<TensorType> types;
+  std::vector<const void*> data, frozen_data(inputs.size(), nullptr);
+  for (const Tensor& input : inputs) {
+    types.push_back(input.type());
+    data.push_back(input.data());
+  }
+  for (const int index : frozen) frozen_data[index] = inputs[index].data();
+  const std::vector<TensorType> out = op.infer(types);
+  const auto kernel =
+      op.prepare({.device = device, .inputs = types, .outputs = out, .frozen = frozen_data});
+  const Tensor y = Tensor::empty(out[0].shape, out[0].dtype, device);
+  const Tensor scratch =
+      Tensor::empty({std::max<std::int64_t>(kernel->scratch_bytes(), 1)}, DType::u8, device);
+  std::vector<void*> results{y.data()};
+  kernel->run(device, {.inputs = data, .outputs = results, .scratch = scratch.data()});
+  return y;
+}
+
+// The message of the exception that `call` throws; "" when it throws nothing.
+template <class Call>
+std::string error_of(const Call& call) {
+  try {
+    call();
+  } catch (const InvalidArgument& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace engine
