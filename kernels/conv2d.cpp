@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "engine/core/structural_ops.h"
+#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -24,10 +25,6 @@ void check_dtypes(std::string_view op, const TensorType& data, const TensorType&
   ENGINE_CHECK(is_floating_point(data.dtype), op, ": ", data, " is not floating-point");
   ENGINE_CHECK(weights.dtype == data.dtype || weights.dtype == DType::f32, op, ": weights ",
                weights, " with ", data, "; they must have the same type or be f32");
-}
-
-void check_device(std::string_view op, const Device& device) {
-  ENGINE_CHECK(device.is_cpu(), op, ": no kernel for ", device);
 }
 
 // Gradients have the type of the value they belong to.
@@ -72,7 +69,7 @@ class Conv2dBackwardDataOp final : public Op {
   }
 
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    check_device(name(), context.device);
+    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
     return cpu::prepare_conv2d_backward_data(problem_of(context.inputs), context);
   }
 
@@ -122,7 +119,7 @@ class Conv2dBackwardWeightsOp final : public Op {
   }
 
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    check_device(name(), context.device);
+    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
     return cpu::prepare_conv2d_backward_weights(problem_of(context.inputs), context);
   }
 
@@ -212,7 +209,7 @@ Cost Conv2dOp::cost(std::span<const TensorType> inputs, std::span<const TensorTy
 }
 
 std::unique_ptr<Kernel> Conv2dOp::prepare(const PrepareContext& context) const {
-  check_device(name(), context.device);
+  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
   const Conv2dProblem problem =
       conv2d_problem(name(), context.inputs[0].shape, context.inputs[1].shape, geometry_);
   return cpu::prepare_conv2d(problem, activation_, context);

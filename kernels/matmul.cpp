@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "engine/core/structural_ops.h"
+#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -97,7 +98,7 @@ Cost MatmulOp::cost(std::span<const TensorType> inputs, std::span<const TensorTy
 }
 
 std::unique_ptr<Kernel> MatmulOp::prepare(const PrepareContext& context) const {
-  ENGINE_CHECK(context.device.is_cpu(), "matmul: no kernel for ", context.device);
+  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
   return cpu::prepare_matmul(
       matmul_problem(context.inputs[0].shape, context.inputs[1].shape, options_), activation_,
       context);
