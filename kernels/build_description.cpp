@@ -2,7 +2,7 @@
 
 #include "engine/core/cpu_info.h"
 #include "engine/core/version.h"
-#include "engine/kernels/cpu/onednn_version.h"
+#include "engine/kernels/cpu/onednn.h"
 
 namespace engine {
 

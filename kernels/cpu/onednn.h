@@ -17,7 +17,7 @@
 // on this processor.
 namespace engine::cpu {
 
-std::string onednn_version();  // "2.6.3"
+std::string onednn_version();  // of the library loaded now, "2.6.3"; may be newer than the headers
 
 // The order of inputs and outputs is that of the graph ops. No extent may be 0.
 std::unique_ptr<Kernel> onednn_conv2d(const Conv2dProblem& problem, Activation activation,
