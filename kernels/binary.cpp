@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/core/structural_ops.h"
+#include "engine/kernels/no_kernel.h"
 #include "engine/kernels/reduce.h"
 #include "engine/kernels/unary.h"
 
@@ -116,7 +117,7 @@ std::vector<InPlacePair> BinaryOp::in_place() const {
 }
 
 std::unique_ptr<Kernel> BinaryOp::prepare(const PrepareContext& context) const {
-  ENGINE_CHECK(context.device.is_cpu(), name_of(member_), ": no kernel for ", context.device);
+  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
   return cpu::prepare_binary(member_, repeat_, context);
 }
 

@@ -1,6 +1,7 @@
 #include "engine/kernels/reduce.h"
 
 #include "engine/core/structural_ops.h"
+#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -59,7 +60,7 @@ std::vector<Value> ReduceOp::gradient(const GradientContext& context) const {
 }
 
 std::unique_ptr<Kernel> ReduceOp::prepare(const PrepareContext& context) const {
-  ENGINE_CHECK(context.device.is_cpu(), name_of(member_), ": no kernel for ", context.device);
+  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
   return cpu::prepare_reduce(member_, reduce_extents(context.inputs[0].shape, axes_),
                              context.inputs[0].dtype);
 }
@@ -82,8 +83,7 @@ std::vector<Value> ReduceBackwardOp::gradient(const GradientContext& context) co
 }
 
 std::unique_ptr<Kernel> ReduceBackwardOp::prepare(const PrepareContext& context) const {
-  ENGINE_CHECK(context.device.is_cpu(), name_of(member_), "_backward: no kernel for ",
-               context.device);
+  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
   return cpu::prepare_reduce_backward(member_, reduce_extents(x_shape_, axes_),
                                       context.inputs[0].dtype);
 }

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "engine/core/errors.h"
+#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -62,7 +63,7 @@ std::vector<Value> UnaryOp::gradient(const GradientContext& context) const {
 }
 
 std::unique_ptr<Kernel> UnaryOp::prepare(const PrepareContext& context) const {
-  ENGINE_CHECK(context.device.is_cpu(), attributes(), ": no kernel for ", context.device);
+  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
   return cpu::prepare_unary(member_, context.inputs[0]);
 }
 
@@ -76,7 +77,7 @@ std::vector<TensorType> UnaryBackwardOp::infer(std::span<const TensorType> input
 }
 
 std::unique_ptr<Kernel> UnaryBackwardOp::prepare(const PrepareContext& context) const {
-  ENGINE_CHECK(context.device.is_cpu(), attributes(), "_backward: no kernel for ", context.device);
+  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
   return cpu::prepare_unary_backward(member_, context.inputs[0]);
 }
 

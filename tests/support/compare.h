@@ -12,7 +12,7 @@
 
 namespace engine {
 
-// Largest relative error of rounding to the type: half a unit in the last place.
+// Largest relative error of rounding to the type: 2^-p for p significant bits (8, 11 and 24).
 inline double rounding_of(DType dtype) {
   switch (dtype) {
     case DType::bf16:

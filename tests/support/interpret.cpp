@@ -4,6 +4,8 @@
 #include <memory>
 #include <stdexcept>
 
+#include "engine/core/source_ops.h"
+
 namespace engine {
 namespace {
 
@@ -133,15 +135,17 @@ std::vector<Tensor> interpret(const Graph& graph, const std::map<std::string, Te
   std::vector<std::vector<Tensor>> values(graph.nodes().size());
   for (const Node& node : graph.nodes()) {
     auto& results = values[static_cast<std::size_t>(node.id)];
-    if (node.op->name() == "input") {
-      const auto found = inputs.find(node.name);
+    if (const auto* input = dynamic_cast<const InputOp*>(node.op.get())) {
+      const auto found = inputs.find(input->input_name);
       if (found == inputs.end()) fail(node, "this input was not given");
       if (found->second.type() != node.outputs[0]) {
         fail(node, join("takes ", node.outputs[0], ", was given ", found->second.type()));
       }
       results = {found->second};
-    } else if (node.op->effect() == Effect::reads_state) {
-      const StateSpec* spec = graph.find_state(node.name);
+    } else if (const auto* constant = dynamic_cast<const ConstantOp*>(node.op.get())) {
+      results = {constant->tensor};
+    } else if (const auto* state = dynamic_cast<const ReadStateOp*>(node.op.get())) {
+      const StateSpec* spec = graph.find_state(state->state_name);
       if (spec == nullptr) fail(node, "there is no state of this name");
       results = {state_value(*spec, store)};
     } else {

@@ -1,0 +1,203 @@
+#include "engine/kernels/binary.h"
+
+#include <cmath>
+#include <limits>
+
+#include <gtest/gtest.h>
+
+#include "engine/core/autodiff.h"
+#include "engine/kernels/reduce.h"
+#include "tests/reference/gradient_check.h"
+#include "tests/support/cases.h"
+#include "tests/support/compare.h"
+#include "tests/support/interpret.h"
+#include "tests/support/random_tensor.h"
+
+namespace engine {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+struct Member {
+  const char* name;
+  Value (*op)(const Value&, const Value&);
+  double (*forward)(double a, double b);
+  double (*slope_a)(double a, double b);
+  double (*slope_b)(double a, double b);
+};
+
+const Member kMembers[] = {
+    {"add", add, [](double a, double b) { return a + b; }, [](double, double) { return 1.0; },
+     [](double, double) { return 1.0; }},
+    {"subtract", subtract, [](double a, double b) { return a - b; },
+     [](double, double) { return 1.0; }, [](double, double) { return -1.0; }},
+    {"multiply", multiply, [](double a, double b) { return a * b; },
+     [](double, double b) { return b; }, [](double a, double) { return a; }},
+    {"divide", divide, [](double a, double b) { return a / b; },
+     [](double, double b) { return 1 / b; }, [](double a, double b) { return -a / (b * b); }},
+    {"maximum", maximum, [](double a, double b) { return a < b ? b : a; },
+     [](double a, double b) { return a < b ? 0.0 : 1.0; },
+     [](double a, double b) { return a < b ? 1.0 : 0.0; }},
+    {"minimum", minimum, [](double a, double b) { return b < a ? b : a; },
+     [](double a, double b) { return b < a ? 0.0 : 1.0; },
+     [](double a, double b) { return b < a ? 1.0 : 0.0; }},
+};
+
+struct Case {
+  const char* name;
+  Shape a, b;
+  DType a_type = DType::f32, b_type = DType::f32;
+};
+ENGINE_TEST_CASE_PRINTS_NAME(Case)
+
+const Case kCases[] = {
+    {"equal", {3, 5, 7}, {3, 5, 7}},
+    {"equal_bf16", {3, 5, 7}, {3, 5, 7}, DType::bf16, DType::bf16},
+    {"scalars", {}, {}},
+    {"scalar_b", {3, 5}, {}},
+    {"scalar_a", {}, {3, 5}},
+    {"channels_b", {2, 3, 5, 3}, {3}},
+    {"channels_a", {3}, {2, 3, 5, 3}},
+    {"two_axes", {4, 3, 5}, {3, 5}},
+    {"channels_of_one", {4, 1}, {1}},
+    {"bias_of_32_parallel", {41, 17, 3, 32}, {32}},
+    {"bias_of_700", {60, 700}, {700}},
+    {"bias_f32_beside_bf16", {5, 9, 8}, {8}, DType::bf16, DType::f32},
+    {"bias_bf16", {8}, {5, 9, 8}, DType::bf16, DType::bf16},
+    {"equal_parallel", {70001}, {70001}},
+};
+
+class Binary : public testing::TestWithParam<Case> {};
+INSTANTIATE_TEST_SUITE_P(Shapes, Binary, testing::ValuesIn(kCases), case_name);
+
+TEST_P(Binary, MatchesReference) {
+  const Case& c = GetParam();
+  const bool a_large = c.a.elements() >= c.b.elements();
+  const Shape& shape = a_large ? c.a : c.b;
+  const DType dtype = a_large ? c.a_type : c.b_type;
+  const Tensor a = random_tensor(c.a, c.a_type, 1, {0.5f, 2});
+  const Tensor b = random_tensor(c.b, c.b_type, 2, {0.5f, 2});
+  const Tensor dy = random_tensor(shape, dtype, 3);
+  const auto as = to_doubles(a), bs = to_doubles(b), dys = to_doubles(dy);
+  for (const Member& member : kMembers) {
+    Graph graph;
+    Value va = graph.input("a", c.a, c.a_type), vb = graph.input("b", c.b, c.b_type);
+    Value y = member.op(va, vb);
+    EXPECT_EQ(y.type(), (TensorType{shape, dtype}));
+    const auto grads =
+        gradients(sum(y * graph.input("dy", shape, dtype)), std::vector<Value>{va, vb});
+    graph.output("y", y);
+    graph.output("da", grads[0]);
+    graph.output("db", grads[1]);
+    const auto got = interpret(graph, {{"a", a}, {"b", b}, {"dy", dy}});
+
+    const auto count = static_cast<std::size_t>(shape.elements());
+    std::vector<double> want(count), bound(count);
+    std::vector<double> da(as.size()), da_sum(as.size()), db(bs.size()), db_sum(bs.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const double x = as[i % as.size()], z = bs[i % bs.size()];
+      want[i] = member.forward(x, z);
+      bound[i] = error_bound(0, std::abs(want[i]), want[i], dtype);
+      da[i % as.size()] += dys[i] * member.slope_a(x, z);
+      db[i % bs.size()] += dys[i] * member.slope_b(x, z);
+      da_sum[i % as.size()] += std::abs(dys[i] * member.slope_a(x, z));
+      db_sum[i % bs.size()] += std::abs(dys[i] * member.slope_b(x, z));
+    }
+    EXPECT_TRUE(close_to(got[0], want, bound)) << member.name;
+    // Up to three roundings to the storage type on the way of each term.
+    const double slack = 4 * rounding_of(dtype);
+    const auto gradient_bound = [&](const std::vector<double>& sums) {
+      std::vector<double> result;
+      for (double magnitude : sums) {
+        const double terms = static_cast<double>(count) / static_cast<double>(sums.size());
+        result.push_back(error_bound(terms + 4, magnitude, magnitude) + slack * magnitude);
+      }
+      return result;
+    };
+    EXPECT_TRUE(close_to(got[1], da, gradient_bound(da_sum))) << member.name;
+    EXPECT_TRUE(close_to(got[2], db, gradient_bound(db_sum))) << member.name;
+  }
+}
+
+TEST(BinaryReference, SlopesMatchCentralDifferences) {
+  const auto a = to_doubles(random_tensor({40}, DType::f32, 1, {0.5f, 2}));
+  const auto b = to_doubles(random_tensor({40}, DType::f32, 2, {0.5f, 2}));
+  const std::vector<double> ones(40, 1.0);
+  for (const Member& member : kMembers) {
+    std::vector<double> da, db;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      da.push_back(member.slope_a(a[i], b[i]));
+      db.push_back(member.slope_b(a[i], b[i]));
+    }
+    const auto of_a = [&](std::vector<double> x) {
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] = member.forward(x[i], b[i]);
+      return x;
+    };
+    const auto of_b = [&](std::vector<double> x) {
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] = member.forward(a[i], x[i]);
+      return x;
+    };
+    EXPECT_LT(reference::worst_difference(da, reference::central_differences(of_a, a, ones)), 1e-6);
+    EXPECT_LT(reference::worst_difference(db, reference::central_differences(of_b, b, ones)), 1e-6);
+  }
+}
+
+TEST(BinaryOps, KeepNanOnEitherSide) {
+  Graph graph;
+  Value a = graph.input("a", {3}), b = graph.input("b", {3});
+  for (const Member& member : kMembers) graph.output(member.name, member.op(a, b));
+  const auto got = interpret(graph, {{"a", Tensor::from(std::vector<float>{kNan, 1, 1}, {3})},
+                                     {"b", Tensor::from(std::vector<float>{1, kNan, 2}, {3})}});
+  for (const Tensor& y : got) {
+    EXPECT_TRUE(std::isnan(y.to_floats()[0]) && std::isnan(y.to_floats()[1]));
+    EXPECT_FALSE(std::isnan(y.to_floats()[2]));
+  }
+}
+
+TEST(BinaryOps, TiesGiveTheGradientToA) {
+  Graph graph;
+  Value a = graph.input("a", {1}), b = graph.input("b", {1});
+  for (Value y : {maximum(a, b), minimum(a, b)}) {
+    const auto grads = gradients(sum(y), std::vector<Value>{a, b});
+    graph.output(join("a", y.node_id()), grads[0]);
+    graph.output(join("b", y.node_id()), grads[1]);
+  }
+  const Tensor two = Tensor::from(std::vector<float>{2}, {1});
+  const auto got = interpret(graph, {{"a", two}, {"b", two}});
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(got[i].item(), i % 2 == 0 ? 1 : 0) << i;
+}
+
+TEST(BinaryOps, TakeNumbersOnEitherSide) {
+  Graph graph;
+  Value x = graph.input("x", {2});
+  const std::vector<Value> results = {x + 1, x - 1, x * 3, 1 - x, 3 * x, x / 2};
+  for (const Value& y : results) graph.output(join(y.node_id()), y);
+  const auto got = interpret(graph, {{"x", Tensor::from(std::vector<float>{4, 8}, {2})}});
+  const double want[][2] = {{5, 9}, {3, 7}, {12, 24}, {-3, -7}, {12, 24}, {2, 4}};
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_TRUE(close_to(got[i], want[i], 0.0)) << i;
+}
+
+TEST(BinaryOps, TakeAnEmptyBatch) {
+  Graph graph;
+  graph.output("y", graph.input("x", {0, 4}) + graph.input("b", {4}));
+  EXPECT_EQ(interpret(graph, {{"x", Tensor::zeros({0, 4}, DType::f32, Device::cpu())},
+                              {"b", Tensor::zeros({4}, DType::f32, Device::cpu())}})[0]
+                .shape(),
+            (Shape{0, 4}));
+}
+
+TEST(BinaryOps, NameBothShapesWhenTheyDoNotFit) {
+  Graph graph;
+  try {
+    add(graph.input("a", {2, 3}), graph.input("b", {2}));
+    FAIL() << "accepted";
+  } catch (const InvalidArgument& error) {
+    EXPECT_NE(std::string(error.what()).find("add: shapes [2, 3] and [2]"), std::string::npos)
+        << error.what();
+  }
+  EXPECT_THROW(add(graph.input("c", {2}, DType::i32), graph.input("d", {2}, DType::i32)),
+               InvalidArgument);
+}
+
+}  // namespace
+}  // namespace engine
