@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+"""Writes PyTorch's answers to tests/data/torch/<name>.safetensors, for the tests to compare with.
+
+Usage: scripts/make_torch_vectors.py [NAME...]      (default: all; needs python3-torch)
+
+A function decorated with @vectors returns {tensor name: tensor}; its name is the file's. Each
+begins from a fixed seed, so that a second run writes the same bytes.
+"""
+import json
+import pathlib
+import struct
+import sys
+
+import torch
+
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data" / "torch"
+MAKERS = {}
+DTYPES = {torch.float32: "F32", torch.int32: "I32", torch.uint8: "U8"}
+
+
+def vectors(maker):
+    MAKERS[maker.__name__] = maker
+    return maker
+
+
+def write_safetensors(path, tensors):
+    header, blobs, offset = {}, [], 0
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().contiguous()
+        blob = tensor.numpy().tobytes()
+        header[name] = {
+            "dtype": DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + len(blob)],
+        }
+        offset += len(blob)
+        blobs.append(blob)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+# --- optimizers: five steps over two parameters with given gradients ---
+
+
+def optimizer_steps(make):
+    """"p0", "p1" before, "g<step>.<i>" the gradients, "p<step>.<i>" after each step."""
+    parameters = [torch.randn(3, 5), torch.randn(7)]
+    tensors = {f"p{i}": p.clone() for i, p in enumerate(parameters)}
+    parameters = [torch.nn.Parameter(p) for p in parameters]
+    optimizer = make(parameters)
+    for step in range(5):
+        for i, parameter in enumerate(parameters):
+            parameter.grad = torch.randn_like(parameter)
+            tensors[f"g{step}.{i}"] = parameter.grad.clone()
+        optimizer.step()
+        for i, parameter in enumerate(parameters):
+            tensors[f"p{step}.{i}"] = parameter.detach().clone()
+    return tensors
+
+
+@vectors
+def sgd():
+    return optimizer_steps(lambda p: torch.optim.SGD(p, lr=0.1))
+
+
+@vectors
+def sgd_momentum():
+    return optimizer_steps(lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01))
+
+
+@vectors
+def sgd_nesterov():
+    return optimizer_steps(
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.8, weight_decay=0.05, nesterov=True)
+    )
+
+
+@vectors
+def adam():
+    return optimizer_steps(lambda p: torch.optim.Adam(p, lr=0.01))
+
+
+@vectors
+def adam_weight_decay():
+    return optimizer_steps(
+        lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.1)
+    )
+
+
+@vectors
+def adamw():
+    return optimizer_steps(lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1))
+
+
+def main():
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[1:] or MAKERS:
+        torch.manual_seed(1)
+        write_safetensors(FOLDER / f"{name}.safetensors", MAKERS[name]())
+
+
+if __name__ == "__main__":
+    main()
