@@ -1,0 +1,15 @@
+#include "engine/kernels/fusion/rules.h"
+
+#include "engine/kernels/compile.h"
+
+namespace engine {
+
+std::span<const FusionRule> fusion_rules() {
+  static const std::vector<FusionRule> rules = {
+      fuse_conv2d_bias(),       fuse_conv2d_activation(), fuse_matmul_bias(),
+      fuse_matmul_activation(), fuse_cast_into_weights(),
+  };
+  return rules;
+}
+
+}  // namespace engine
