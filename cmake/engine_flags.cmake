@@ -11,10 +11,18 @@ else()
   set(engine_sanitizers)
 endif()
 
+option(ENGINE_FUZZ "Build the fuzz targets and instrument the library for them (clang only)" OFF)
+if(ENGINE_FUZZ AND NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  message(FATAL_ERROR "ENGINE_FUZZ needs clang: -DCMAKE_CXX_COMPILER=clang++")
+endif()
+
 function(engine_add_flags target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers)
   if(ENGINE_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(ENGINE_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
   if(engine_sanitizers)
     target_compile_options(${target} PRIVATE -fsanitize=${engine_sanitizers} -fno-omit-frame-pointer
