@@ -93,6 +93,46 @@ def adamw():
     return optimizer_steps(lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1))
 
 
+# --- convolutions and products: in our layouts (NHWC; weights [out, kh, kw, in / groups]) ---
+
+
+def with_gradients(y, inputs):
+    """"y", a gradient "dy" that flows in, the inputs, and "d<name>" of each."""
+    dy = torch.randn_like(y)
+    y.backward(dy)
+    tensors = {"y": y, "dy": dy, **inputs}
+    tensors.update({"d" + name: tensor.grad for name, tensor in inputs.items()})
+    return tensors
+
+
+def convolution(x_shape, w_shape, **options):
+    """Shapes in PyTorch's order."""
+    x = torch.randn(x_shape, requires_grad=True)
+    w = torch.randn(w_shape, requires_grad=True)
+    bias = torch.randn(w_shape[0], requires_grad=True)
+    y = torch.nn.functional.conv2d(x, w, bias, **options)
+    tensors = with_gradients(y, {"x": x, "w": w, "bias": bias})
+    return {k: t.permute(0, 2, 3, 1) if t.dim() == 4 else t for k, t in tensors.items()}
+
+
+@vectors
+def conv2d():
+    return convolution((2, 3, 7, 6), (5, 3, 3, 2), stride=(2, 1), padding=(1, 2))
+
+
+@vectors
+def conv2d_grouped_dilated():
+    return convolution((1, 6, 9, 8), (4, 3, 3, 3), padding=2, dilation=2, groups=2)
+
+
+@vectors
+def linear():
+    x = torch.randn(5, 7, requires_grad=True)
+    w = torch.randn(4, 7, requires_grad=True)
+    bias = torch.randn(4, requires_grad=True)
+    return with_gradients(torch.nn.functional.linear(x, w, bias), {"x": x, "w": w, "bias": bias})
+
+
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or MAKERS:
