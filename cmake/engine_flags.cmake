@@ -26,7 +26,8 @@ function(engine_add_flags target)
   endif()
   if(engine_sanitizers)
     target_compile_options(${target} PRIVATE -fsanitize=${engine_sanitizers} -fno-omit-frame-pointer
-                                             -fno-sanitize-recover=undefined)
+                                             -fno-sanitize-recover=undefined
+      -Wno-maybe-uninitialized)  # false alarms in instrumented library code
     target_link_options(${target} PUBLIC -fsanitize=${engine_sanitizers})
   endif()
 endfunction()
