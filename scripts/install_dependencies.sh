@@ -23,7 +23,8 @@ libarchive-dev      header  archive.h'
 readonly test_packages="$build_packages
 libgtest-dev        header  gtest/gtest.h
 libgmock-dev        header  gmock/gmock.h
-libbenchmark-dev    header  benchmark/benchmark.h"
+libbenchmark-dev    header  benchmark/benchmark.h
+python3             program python3"
 readonly bench_packages="$test_packages
 python3-torch       file    /usr/lib/python3/dist-packages/torch/__init__.py"
 readonly format_packages='
