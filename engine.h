@@ -3,6 +3,7 @@
 // Everything a user of the library includes: graph, ops, layers, optimizers.
 #include "engine/core/autodiff.h"
 #include "engine/core/checkpoint.h"
+#include "engine/core/dlpack.h"
 #include "engine/core/executable.h"
 #include "engine/core/graph.h"
 #include "engine/core/scope.h"
@@ -25,6 +26,7 @@
 #include "engine/kernels/unary.h"
 #include "engine/layers/conv2d.h"
 #include "engine/layers/history.h"
+#include "engine/layers/import_torch.h"
 #include "engine/layers/linear.h"
 #include "engine/layers/normalization.h"
 #include "engine/optim/minimize.h"

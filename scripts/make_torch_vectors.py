@@ -133,6 +133,30 @@ def linear():
     return with_gradients(torch.nn.functional.linear(x, w, bias), {"x": x, "w": w, "bias": bias})
 
 
+# --- layouts: images channels-last, weights as PyTorch has them ---
+
+
+def channels_last(images):
+    return images.permute(0, 2, 3, 1)
+
+
+@vectors
+def import_torch():
+    x = torch.randn(2, 4, 5, 6)
+    conv = torch.nn.Conv2d(4, 6, (3, 2), stride=(1, 2), padding=(1, 0), groups=2, bias=False)
+    transposed = torch.nn.ConvTranspose2d(4, 6, (3, 2), stride=2, groups=2, bias=False)
+    linear = torch.nn.Linear(4 * 5 * 6, 3, bias=False)
+    return {
+        "x": channels_last(x),
+        "conv.weight": conv.weight,
+        "conv.y": channels_last(conv(x)),
+        "transposed.weight": transposed.weight,
+        "transposed.y": channels_last(transposed(x)),
+        "linear.weight": linear.weight,
+        "linear.y": linear(x.flatten(1)),
+    }
+
+
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or MAKERS:
