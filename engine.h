@@ -25,6 +25,7 @@
 #include "engine/kernels/reduce.h"
 #include "engine/kernels/unary.h"
 #include "engine/layers/conv2d.h"
+#include "engine/layers/dropout.h"
 #include "engine/layers/history.h"
 #include "engine/layers/import_torch.h"
 #include "engine/layers/linear.h"

@@ -2,7 +2,6 @@
 
 #include "engine/kernels/batch_norm.h"
 #include "engine/kernels/binary.h"
-#include "engine/kernels/random.h"
 
 namespace engine {
 namespace {
@@ -37,13 +36,6 @@ Value batch_norm(const Scope& scope, const Value& x, const BatchNormOptions& opt
   move_towards(scope, "running_mean", result.mean, options.momentum);
   move_towards(scope, "running_var", result.variance * (n / (n - 1)), options.momentum);
   return result.y;
-}
-
-Value dropout(const Scope& scope, const Value& x, const DropoutOptions& options) {
-  ENGINE_CHECK(options.rate >= 0 && options.rate < 1, "dropout: ", scope.prefix(), ": rate ",
-               options.rate, " is not in [0, 1)");
-  if (!scope.training() || options.rate == 0) return x;
-  return dropout(x, scope.full_name("dropout"), options.rate);
 }
 
 }  // namespace engine

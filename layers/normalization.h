@@ -15,11 +15,4 @@ struct BatchNormOptions {
 // inference it uses the running ones.
 Value batch_norm(const Scope& scope, const Value& x, const BatchNormOptions& options = {});
 
-struct DropoutOptions {
-  float rate = 0.5f;
-};
-
-// kernels/random.h's dropout in training, the identity in inference.
-Value dropout(const Scope& scope, const Value& x, const DropoutOptions& options = {});
-
 }  // namespace engine
