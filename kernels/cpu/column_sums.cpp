@@ -41,7 +41,6 @@ template <class T>
 void sum_task(const ColumnSums::Task& task, std::int64_t rows, std::int64_t columns, const T* x,
               void (*add_rows_of)(const T*, const Strip&, float*)) {
   const std::int64_t width = task.fold * task.column_count;
-  std::fill_n(task.accumulator, width, 0.0f);
   const T* from = x + (task.outer * rows + task.row_begin) * columns + task.column_begin;
   const std::int64_t count = task.row_end - task.row_begin, groups = count / task.fold;
   add_rows_of(from, {groups, task.fold * columns, width}, task.accumulator);
@@ -81,18 +80,13 @@ ColumnSums::Task ColumnSums::task(std::int64_t index, float* scratch) const {
 
 void ColumnSums::run(const Stream& stream, const void* x, DType dtype, float* scratch,
                      float divisor, float* result) const {
-  parallel_for(stream, tasks(), std::min(block_rows_, rows_) * strip_,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   if (dtype == DType::f32) {
-                     sum_task(task(i, scratch), rows_, columns_, static_cast<const float*>(x),
-                              add_rows_f32);
-                   } else {
-                     sum_task(task(i, scratch), rows_, columns_, static_cast<const BFloat16*>(x),
-                              add_rows_bf16);
-                   }
-                 }
-               });
+  for_each_task(stream, scratch, [&](const Task& task) {
+    if (dtype == DType::f32) {
+      sum_task(task, rows_, columns_, static_cast<const float*>(x), add_rows_f32);
+    } else {
+      sum_task(task, rows_, columns_, static_cast<const BFloat16*>(x), add_rows_bf16);
+    }
+  });
   combine(stream, scratch, divisor, result);
 }
 

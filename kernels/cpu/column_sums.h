@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "engine/core/dtype.h"
 #include "engine/core/stream.h"
+#include "engine/kernels/cpu/parallel.h"
 
 namespace engine::cpu {
 
@@ -30,7 +32,19 @@ class ColumnSums {
   void run(const Stream& stream, const void* x, DType dtype, float* scratch, float divisor,
            float* result) const;
 
-  // Adds the accumulators that the tasks left, for callers with task bodies of their own.
+  // For sums of something computed: body(task) adds to the task's accumulator, which begins as
+  // zeros; combine() then adds the accumulators up.
+  template <class Body>
+  void for_each_task(const Stream& stream, float* scratch, const Body& body) const {
+    parallel_for(stream, tasks(), std::min(block_rows_, rows_) * strip_,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i) {
+                     const Task current = task(i, scratch);
+                     std::fill_n(current.accumulator, width_, 0.0f);
+                     body(current);
+                   }
+                 });
+  }
   void combine(const Stream& stream, float* scratch, float divisor, float* result) const;
 
  private:
