@@ -1,0 +1,81 @@
+// Training that continues from a checkpoint equals training that never stopped, bit by bit.
+
+#include <gtest/gtest.h>
+
+#include "engine/core/checkpoint.h"
+#include "engine/layers/history.h"
+#include "tests/core/temporary_folder.h"
+#include "tests/support/compare.h"
+#include "tests/support/devices.h"
+#include "tests/support/training_model.h"
+
+namespace engine {
+namespace {
+
+void expect_same(const Store& a, const Store& b) {
+  ASSERT_EQ(a.entries().size(), b.entries().size());
+  for (const Store::Entry& entry : a.entries()) {
+    EXPECT_TRUE(same_bits(entry.tensor, b.get(entry.name))) << entry.name;
+  }
+}
+
+class Resume : public testing::TestWithParam<Precision> {};
+
+TEST_P(Resume, EqualsNeverHavingStopped) {
+  const CompileOptions options{.precision = GetParam()};
+  for (const Device& device : test_devices()) {
+    const TemporaryFolder folder;
+    const auto path = folder / "checkpoint.safetensors";
+    const TrainingModel model;
+    Store undisturbed(device, {.seed = 11});
+    Executable step = model.compile_step(undisturbed, options);
+    step.run(7);
+    save_checkpoint(undisturbed, path, R"({"note":"here"})");
+    step.run(9);
+    ASSERT_EQ(undisturbed.step(), 16);
+
+    // Another process: another seed at first, and a graph built anew.
+    const TrainingModel rebuilt;
+    Store resumed(device, {.seed = 99});
+    EXPECT_EQ(load_checkpoint(resumed, path), R"({"note":"here"})");
+    EXPECT_EQ(resumed.seed(), 11u);
+    EXPECT_EQ(resumed.step(), 7);
+    rebuilt.compile_step(resumed, options).run(9);
+    expect_same(undisturbed, resumed);
+    EXPECT_EQ(recorded(resumed, "loss", 0, 16), recorded(undisturbed, "loss", 0, 16));
+
+    // Loading into a Store that has gone further, with its executable in place.
+    load_checkpoint(undisturbed, path);
+    EXPECT_EQ(undisturbed.step(), 7);
+    step.run(9);
+    expect_same(undisturbed, resumed);
+  }
+}
+
+// run(k) is k times run(1), whatever the pieces.
+TEST_P(Resume, PiecesOfARunMakeNoDifference) {
+  const CompileOptions options{.precision = GetParam()};
+  for (const Device& device : test_devices()) {
+    const TrainingModel model;
+    Store whole(device, {.seed = 3}), pieces(device, {.seed = 3});
+    model.compile_step(whole, options).run(10);
+    Executable step = model.compile_step(pieces, options);
+    for (const std::int64_t part : {1, 4, 2, 3}) step.run(part);
+    expect_same(whole, pieces);
+  }
+}
+
+TEST_P(Resume, AnotherSeedGivesOtherNumbers) {
+  const CompileOptions options{.precision = GetParam()};
+  const TrainingModel model;
+  Store a(Device::cpu(), {.seed = 3}), b(Device::cpu(), {.seed = 4});
+  model.compile_step(a, options).run(3);
+  model.compile_step(b, options).run(3);
+  EXPECT_FALSE(same_bits(a.get("out.weight"), b.get("out.weight")));
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, Resume, testing::Values(Precision::f32, Precision::automatic),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
+
+}  // namespace
+}  // namespace engine
