@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "engine/core/cpu_info.h"
 #include "engine/core/errors.h"
 #include "engine/core/memory_plan.h"
 
@@ -28,6 +29,11 @@ class CpuBackend final : public Backend {
     if (bytes > 0) std::memset(data, 0, static_cast<std::size_t>(bytes));
   }
   void synchronize(int, void*) override {}
+  std::unique_ptr<Recording> record(int, const std::function<void(void*)>&) override {
+    return nullptr;
+  }
+  void check_usable(int) override {}
+  std::string describe(int) override { return cpu_model(); }
 };
 
 }  // namespace

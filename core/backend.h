@@ -1,23 +1,44 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
 
 #include "engine/core/device.h"
 
 namespace engine {
 
+// Work recorded once and replayed with one call.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay(void* stream) = 0;
+};
+
 // What tensors and executables need of a kind of device. One implementation each for CPU and CUDA.
+// `index` is Device::index(); `stream` is Stream::native_handle(), null for the default stream.
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Aligned to kAlignment (256 bytes). Throws OutOfMemory.
+  // Aligned to kAlignment (256 bytes), ready on every stream. Throws OutOfMemory.
   virtual void* allocate(std::int64_t bytes, int index) = 0;
+  // Work on the memory must be done, or be on a stream that the default stream waits for.
   virtual void release(void* data, int index) noexcept = 0;
-  // In order on `stream` (null: the default stream). Either side may be host memory.
+  // In order on `stream`. Either side may be host memory.
   virtual void copy(void* to, const void* from, std::int64_t bytes, int index, void* stream) = 0;
   virtual void fill_zero(void* data, std::int64_t bytes, int index, void* stream) = 0;
   virtual void synchronize(int index, void* stream) = 0;
+
+  // Records what `enqueue(stream)` enqueues, without running it. Null where the device has no
+  // recordings or the work cannot be recorded; the caller then enqueues it every time.
+  virtual std::unique_ptr<Recording> record(int index,
+                                            const std::function<void(void* stream)>& enqueue) = 0;
+
+  // Throws with clear words when this build cannot use the device.
+  virtual void check_usable(int index) = 0;
+  virtual std::string describe(int index) = 0;  // "NVIDIA H100, compute capability 9.0, 80 GB"
 };
 
 Backend& cpu_backend();

@@ -21,6 +21,7 @@ Device Device::cuda(int index) {
   const int count = cuda_device_count();
   ENGINE_CHECK(index >= 0 && index < count, "device cuda:", index, ": this machine offers ", count,
                " usable CUDA devices");
+  cuda_backend()->check_usable(index);
   return Device(DeviceType::cuda, index, 1);
 }
 
@@ -51,7 +52,9 @@ std::ostream& operator<<(std::ostream& out, const Device& device) {
 }
 
 std::string describe(const Device& device) {
-  if (device.is_cuda()) return join(device);
+  if (device.is_cuda()) {
+    return join(device, ", ", backend_of(device).describe(device.index()));
+  }
   std::string text = join("cpu, ", device.threads(), device.threads() == 1 ? " thread" : " threads",
                           ", ", cpu_model());
   const char* separator = ", ";

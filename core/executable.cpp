@@ -89,6 +89,8 @@ struct Executable::Impl {
   bool is_frozen = false;
   bool updates_parameters = false;
   bool has_all_inputs = false;
+  std::unique_ptr<Recording> recording;  // of one step; null: enqueue node by node
+  bool is_recorded = false;              // an attempt was made
   std::uint64_t version = 0;
 
   // --- building ---
@@ -126,6 +128,7 @@ struct Executable::Impl {
   void check_ready() const;
   void run_step(const Stream& stream);
   void finish_step(const Stream& stream);
+  void record_step();
 };
 
 void Executable::Impl::allocate(const CompileOptions& options) {
@@ -282,7 +285,16 @@ void Executable::Impl::finish_step(const Stream& stream) {
   for (const StateCopy& copy : copies) {
     backend_of(device).copy(copy.to, copy.from, copy.bytes, device.index(), stream.native_handle());
   }
-  if (updates_parameters) store->mark_changed();
+}
+
+// One step as one recording, where the device has such: on CUDA a captured graph.
+void Executable::Impl::record_step() {
+  recording = backend_of(device).record(device.index(), [this](void* handle) {
+    const Stream stream = Stream::borrow(device, handle);
+    run_step(stream);
+    finish_step(stream);
+  });
+  is_recorded = true;
 }
 
 Executable::Executable(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -390,6 +402,8 @@ void Executable::bind_input(std::string_view name, const Tensor& tensor) {
   impl.has_all_inputs = std::all_of(impl.inputs.begin(), impl.inputs.end(),
                                     [](const auto& item) { return item.second.bound.defined(); });
   if (slot.storage < 0) return;  // nothing reads it
+  impl.recording.reset();        // it holds the old address
+  impl.is_recorded = false;
   impl.address[static_cast<std::size_t>(slot.storage)] = tensor.data();
   for (Step& step : impl.steps) {
     step.inputs.clear();
@@ -424,10 +438,16 @@ void Executable::run(const Stream& stream, std::int64_t steps) {
     }
     return;
   }
+  if (!impl.is_recorded) impl.record_step();
   for (std::int64_t i = 0; i < steps; ++i) {
-    impl.run_step(stream);
-    impl.finish_step(stream);
+    if (impl.recording) {
+      impl.recording->replay(stream.native_handle());
+    } else {
+      impl.run_step(stream);
+      impl.finish_step(stream);
+    }
   }
+  if (impl.updates_parameters) impl.store->mark_changed();
 }
 
 Tensor Executable::output(std::string_view name) const {
@@ -454,6 +474,7 @@ void Executable::inspect(
     visit(*step.node, outputs);
   }
   impl.finish_step(stream);
+  if (impl.updates_parameters) impl.store->mark_changed();
 }
 
 std::string Executable::find_non_finite() {
@@ -498,6 +519,7 @@ std::vector<Executable::NodeTime> Executable::profile(std::int64_t steps) {
     }
     impl.finish_step(stream);
   }
+  if (impl.updates_parameters) impl.store->mark_changed();
   return times;
 }
 

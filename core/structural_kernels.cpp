@@ -13,10 +13,6 @@ namespace engine {
 
 namespace {
 
-void require_cpu(const PrepareContext& context, const char* op) {
-  ENGINE_CHECK(context.device.is_cpu(), op, ": no kernel for ", context.device);
-}
-
 // --- conversion ---
 
 template <class To, class From>
@@ -170,7 +166,7 @@ void convert_elements(const void* from, DType from_dtype, void* to, DType to_dty
 }
 
 std::unique_ptr<Kernel> prepare_cast(const PrepareContext& context) {
-  require_cpu(context, "cast");
+  if (context.device.is_cuda()) return cuda::prepare_cast(context);
   const ConvertRange range = conversion(context.inputs[0].dtype, context.outputs[0].dtype);
   const std::int64_t count = context.inputs[0].shape.elements();
   return make_kernel([range, count](const Stream& stream, const Buffers& buffers) {
@@ -190,7 +186,7 @@ std::unique_ptr<Kernel> prepare_copy(const PrepareContext& context) {
 }
 
 std::unique_ptr<Kernel> prepare_add_n(const PrepareContext& context) {
-  require_cpu(context, "add_n");
+  if (context.device.is_cuda()) return cuda::prepare_add_n(context);
   const std::int64_t count = context.outputs[0].shape.elements();
   switch (context.outputs[0].dtype) {
     case DType::f32:
@@ -211,7 +207,7 @@ std::unique_ptr<Kernel> prepare_zeros(const PrepareContext& context) {
 }
 
 std::unique_ptr<Kernel> prepare_advance_clock(const PrepareContext& context) {
-  require_cpu(context, "advance_clock");
+  if (context.device.is_cuda()) return cuda::prepare_advance_clock(context);
   return make_kernel([](const Stream&, const Buffers& buffers) {
     const auto* clock = buffers.in<std::int32_t>(0);
     auto* next = buffers.out<std::int32_t>(0);

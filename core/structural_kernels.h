@@ -13,4 +13,10 @@ std::unique_ptr<Kernel> prepare_add_n(const PrepareContext& context);
 std::unique_ptr<Kernel> prepare_zeros(const PrepareContext& context);
 std::unique_ptr<Kernel> prepare_advance_clock(const PrepareContext& context);
 
+namespace cuda {
+std::unique_ptr<Kernel> prepare_cast(const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_add_n(const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_advance_clock(const PrepareContext& context);
+}  // namespace cuda
+
 }  // namespace engine

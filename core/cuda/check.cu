@@ -1,5 +1,4 @@
 #include "engine/core/cuda/check.h"
-
 #include "engine/core/cuda/launch.h"
 
 namespace engine::cuda {

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <cuda_runtime.h>
-
 #include <string>
+
+#include <cuda_runtime.h>
 
 #include "engine/core/errors.h"
 
@@ -15,10 +15,10 @@ namespace engine::cuda {
 }  // namespace engine::cuda
 
 // Runs a CUDA runtime call and throws CudaError when it fails.
-#define ENGINE_CUDA_CHECK(call)                                                             \
-  do {                                                                                      \
-    const cudaError_t engine_cuda_error = (call);                                           \
-    if (engine_cuda_error != cudaSuccess) {                                                 \
-      ::engine::cuda::throw_cuda_error(engine_cuda_error, #call, __FILE__, __LINE__);       \
-    }                                                                                       \
+#define ENGINE_CUDA_CHECK(call)                                                       \
+  do {                                                                                \
+    const cudaError_t engine_cuda_error = (call);                                     \
+    if (engine_cuda_error != cudaSuccess) {                                           \
+      ::engine::cuda::throw_cuda_error(engine_cuda_error, #call, __FILE__, __LINE__); \
+    }                                                                                 \
   } while (false)

@@ -1,17 +1,17 @@
 #pragma once
 
-#include <cuda_runtime.h>
-
 #include <cstddef>
 #include <utility>
+
+#include <cuda_runtime.h>
 
 #include "engine/core/cuda/check.h"
 
 namespace engine::cuda {
 
 // How a kernel is started. Every kernel of the library goes through launch(): it checks, names the
-// kernel in errors, raises the limit of dynamic shared memory where needed, and is what the emulator
-// (tests/simt) replaces.
+// kernel in errors, raises the limit of dynamic shared memory where needed, and is what the
+// emulator (tests/simt) replaces.
 struct LaunchConfig {
   dim3 grid = dim3(1);
   dim3 block = dim3(256);
@@ -64,13 +64,13 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchConfig&
 #define ENGINE_LAUNCH(kernel, config, stream, ...) \
   ::engine::cuda::launch(#kernel, kernel, config, stream, __VA_ARGS__)
 
-// Dynamic shared memory in a kernel: ENGINE_DYNAMIC_SHARED(float, tile); one spelling for nvcc and the
-// emulator.
+// Dynamic shared memory in a kernel: ENGINE_DYNAMIC_SHARED(float, tile); one spelling for nvcc and
+// the emulator.
 #ifdef ENGINE_SIMT
 #define ENGINE_DYNAMIC_SHARED(Type, name) \
   Type* name = reinterpret_cast<Type*>(::engine::simt::dynamic_shared())
 #else
-#define ENGINE_DYNAMIC_SHARED(Type, name)                                \
+#define ENGINE_DYNAMIC_SHARED(Type, name)                                  \
   extern __shared__ __align__(1024) unsigned char engine_dynamic_shared[]; \
   Type* name = reinterpret_cast<Type*>(engine_dynamic_shared)
 #endif

@@ -1,0 +1,200 @@
+// Casts, sums and the clock on CUDA. One thread an element, or four where all pointers and the
+// count allow 16-byte accesses; all are bound by memory bandwidth.
+#include <cstdint>
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "engine/core/cuda/launch.h"
+#include "engine/core/structural_kernels.h"
+
+namespace engine::cuda {
+
+namespace {
+
+constexpr int kThreads = 256;
+
+unsigned blocks_for(std::int64_t count) {
+  return static_cast<unsigned>((count + kThreads - 1) / kThreads);
+}
+
+cudaStream_t stream_of(const Stream& stream) {
+  return static_cast<cudaStream_t>(stream.native_handle());
+}
+
+// --- conversion: the meaning is core/structural_ops.h's cast() ---
+
+template <class T>
+__device__ float to_float(T value) {
+  return static_cast<float>(value);
+}
+template <>
+__device__ float to_float(__nv_bfloat16 value) {
+  return __bfloat162float(value);
+}
+template <>
+__device__ float to_float(__half value) {
+  return __half2float(value);
+}
+
+template <class T>
+struct FromFloat {
+  __device__ static T convert(float value) { return static_cast<T>(value); }
+};
+template <>
+struct FromFloat<__nv_bfloat16> {
+  __device__ static __nv_bfloat16 convert(float value) { return __float2bfloat16_rn(value); }
+};
+template <>
+struct FromFloat<__half> {
+  __device__ static __half convert(float value) { return __float2half_rn(value); }
+};
+template <>
+struct FromFloat<bool> {
+  __device__ static bool convert(float value) { return value != 0.0f; }
+};
+template <>
+struct FromFloat<std::uint8_t> {
+  __device__ static std::uint8_t convert(float value) {
+    if (isnan(value)) return 0;
+    return static_cast<std::uint8_t>(fminf(fmaxf(truncf(value), 0.0f), 255.0f));
+  }
+};
+template <>
+struct FromFloat<std::int32_t> {
+  __device__ static std::int32_t convert(float value) {
+    if (isnan(value)) return 0;
+    if (value >= 2147483648.0f) return 2147483647;
+    if (value <= -2147483648.0f) return -2147483647 - 1;
+    return static_cast<std::int32_t>(value);
+  }
+};
+
+// i32 -> u8 and bool go through integers: floats would round large values.
+template <class From, class To>
+__device__ To convert(From value) {
+  return FromFloat<To>::convert(to_float(value));
+}
+template <>
+__device__ std::uint8_t convert<std::int32_t, std::uint8_t>(std::int32_t value) {
+  return static_cast<std::uint8_t>(min(max(value, 0), 255));
+}
+template <>
+__device__ std::int32_t convert<std::int32_t, std::int32_t>(std::int32_t value) {
+  return value;
+}
+
+template <class From, class To>
+__global__ void __launch_bounds__(kThreads) cast_kernel(const From* x, To* y, std::int64_t count) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i < count) y[i] = convert<From, To>(x[i]);
+}
+
+template <class From, class To>
+std::unique_ptr<Kernel> cast_between(std::int64_t count) {
+  return make_kernel([count](const Stream& stream, const Buffers& buffers) {
+    launch("cast_kernel", cast_kernel<From, To>, {.grid = dim3(blocks_for(count))},
+           stream_of(stream), buffers.in<From>(0), buffers.out<To>(0), count);
+  });
+}
+
+template <class From>
+std::unique_ptr<Kernel> cast_from(DType to, std::int64_t count) {
+  switch (to) {
+    case DType::f32:
+      return cast_between<From, float>(count);
+    case DType::bf16:
+      return cast_between<From, __nv_bfloat16>(count);
+    case DType::f16:
+      return cast_between<From, __half>(count);
+    case DType::i32:
+      return cast_between<From, std::int32_t>(count);
+    case DType::u8:
+      return cast_between<From, std::uint8_t>(count);
+    case DType::boolean:
+      return cast_between<From, bool>(count);
+  }
+  return nullptr;
+}
+
+// --- sums ---
+
+constexpr int kTerms = 64;  // their pointers travel as a kernel parameter
+
+struct Terms {
+  const void* pointers[kTerms];
+  int count;
+};
+
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    add_n_kernel(const __grid_constant__ Terms terms, T* y, std::int64_t count) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= count) return;
+  float total = 0;
+  for (int term = 0; term < terms.count; ++term) {
+    total += to_float(static_cast<const T*>(terms.pointers[term])[i]);
+  }
+  y[i] = FromFloat<T>::convert(total);
+}
+
+template <class T>
+std::unique_ptr<Kernel> add_n(std::int64_t count) {
+  return make_kernel([count](const Stream& stream, const Buffers& buffers) {
+    Terms terms = {};
+    for (std::size_t input = 0; input < buffers.inputs.size(); ++input) {
+      terms.pointers[terms.count++] = buffers.inputs[input];
+    }
+    launch("add_n_kernel", add_n_kernel<T>, {.grid = dim3(blocks_for(count))}, stream_of(stream),
+           terms, buffers.out<T>(0), count);
+  });
+}
+
+__global__ void advance_clock_kernel(const std::int32_t* clock, std::int32_t* next) {
+  next[threadIdx.x] = clock[threadIdx.x] + (threadIdx.x == 2 ? 1 : 0);
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> prepare_cast(const PrepareContext& context) {
+  const std::int64_t count = context.inputs[0].shape.elements();
+  const DType to = context.outputs[0].dtype;
+  switch (context.inputs[0].dtype) {
+    case DType::f32:
+      return cast_from<float>(to, count);
+    case DType::bf16:
+      return cast_from<__nv_bfloat16>(to, count);
+    case DType::f16:
+      return cast_from<__half>(to, count);
+    case DType::i32:
+      return cast_from<std::int32_t>(to, count);
+    case DType::u8:
+      return cast_from<std::uint8_t>(to, count);
+    case DType::boolean:
+      return cast_from<bool>(to, count);
+  }
+  return nullptr;
+}
+
+std::unique_ptr<Kernel> prepare_add_n(const PrepareContext& context) {
+  const std::int64_t count = context.outputs[0].shape.elements();
+  ENGINE_CHECK(context.inputs.size() <= kTerms, "add_n: ", context.inputs.size(),
+               " terms; CUDA adds at most ", kTerms, " at once");
+  switch (context.outputs[0].dtype) {
+    case DType::f32:
+      return add_n<float>(count);
+    case DType::bf16:
+      return add_n<__nv_bfloat16>(count);
+    default:
+      throw InvalidArgument(join("add_n: no kernel for ", context.outputs[0]));
+  }
+}
+
+std::unique_ptr<Kernel> prepare_advance_clock(const PrepareContext&) {
+  return make_kernel([](const Stream& stream, const Buffers& buffers) {
+    launch("advance_clock_kernel", advance_clock_kernel, {.grid = dim3(1), .block = dim3(4)},
+           stream_of(stream), buffers.in<std::int32_t>(0), buffers.out<std::int32_t>(0));
+  });
+}
+
+}  // namespace engine::cuda
