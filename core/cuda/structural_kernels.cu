@@ -14,40 +14,21 @@ namespace {
 
 constexpr int kThreads = 256;
 
-unsigned blocks_for(std::int64_t count) {
-  return static_cast<unsigned>((count + kThreads - 1) / kThreads);
-}
-
-cudaStream_t stream_of(const Stream& stream) {
-  return static_cast<cudaStream_t>(stream.native_handle());
-}
-
 // --- conversion: the meaning is core/structural_ops.h's cast() ---
 
+// Integers too.
 template <class T>
 __device__ float to_float(T value) {
-  return static_cast<float>(value);
-}
-template <>
-__device__ float to_float(__nv_bfloat16 value) {
-  return __bfloat162float(value);
-}
-template <>
-__device__ float to_float(__half value) {
-  return __half2float(value);
+  if constexpr (std::is_integral_v<T>) {
+    return static_cast<float>(value);
+  } else {
+    return load(value);
+  }
 }
 
 template <class T>
 struct FromFloat {
-  __device__ static T convert(float value) { return static_cast<T>(value); }
-};
-template <>
-struct FromFloat<__nv_bfloat16> {
-  __device__ static __nv_bfloat16 convert(float value) { return __float2bfloat16_rn(value); }
-};
-template <>
-struct FromFloat<__half> {
-  __device__ static __half convert(float value) { return __float2half_rn(value); }
+  __device__ static T convert(float value) { return store<T>(value); }
 };
 template <>
 struct FromFloat<bool> {
@@ -86,14 +67,14 @@ __device__ std::int32_t convert<std::int32_t, std::int32_t>(std::int32_t value) 
 
 template <class From, class To>
 __global__ void __launch_bounds__(kThreads) cast_kernel(const From* x, To* y, std::int64_t count) {
-  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const std::int64_t i = global_thread();
   if (i < count) y[i] = convert<From, To>(x[i]);
 }
 
 template <class From, class To>
 std::unique_ptr<Kernel> cast_between(std::int64_t count) {
   return make_kernel([count](const Stream& stream, const Buffers& buffers) {
-    launch("cast_kernel", cast_kernel<From, To>, {.grid = dim3(blocks_for(count))},
+    launch("cast_kernel", cast_kernel<From, To>, {.grid = dim3(blocks_for(count, kThreads))},
            stream_of(stream), buffers.in<From>(0), buffers.out<To>(0), count);
   });
 }
@@ -129,7 +110,7 @@ struct Terms {
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     add_n_kernel(const __grid_constant__ Terms terms, T* y, std::int64_t count) {
-  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const std::int64_t i = global_thread();
   if (i >= count) return;
   float total = 0;
   for (int term = 0; term < terms.count; ++term) {
@@ -145,8 +126,8 @@ std::unique_ptr<Kernel> add_n(std::int64_t count) {
     for (std::size_t input = 0; input < buffers.inputs.size(); ++input) {
       terms.pointers[terms.count++] = buffers.inputs[input];
     }
-    launch("add_n_kernel", add_n_kernel<T>, {.grid = dim3(blocks_for(count))}, stream_of(stream),
-           terms, buffers.out<T>(0), count);
+    launch("add_n_kernel", add_n_kernel<T>, {.grid = dim3(blocks_for(count, kThreads))},
+           stream_of(stream), terms, buffers.out<T>(0), count);
   });
 }
 
