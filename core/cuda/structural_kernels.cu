@@ -1,10 +1,8 @@
-// Casts, sums and the clock on CUDA. One thread an element, or four where all pointers and the
-// count allow 16-byte accesses; all are bound by memory bandwidth.
+// Casts, sums and the clock on CUDA. One thread an element; all are bound by memory bandwidth.
 #include <cstdint>
+#include <type_traits>
 
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-
+#include "engine/core/cuda/device_code.h"
 #include "engine/core/cuda/launch.h"
 #include "engine/core/structural_kernels.h"
 
