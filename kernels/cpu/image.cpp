@@ -68,6 +68,16 @@ SplineWeights spline_weights(std::int64_t position, std::int64_t extent) {
   return result;
 }
 
+// Pixels from `from` on, backwards. kChannels 0: `channels`.
+template <int kChannels>
+void copy_reversed(const std::uint8_t* from, std::int64_t pixels, std::int64_t channels,
+                   std::uint8_t* to) {
+  const std::int64_t step = kChannels == 0 ? channels : kChannels;
+  for (std::int64_t i = 0; i < pixels; ++i, from -= step, to += step) {
+    for (std::int64_t channel = 0; channel < step; ++channel) to[channel] = from[channel];
+  }
+}
+
 void copy_image(const ImageSize& size, const ImageGeometry& geometry, const std::uint8_t* x,
                 std::uint8_t* y) {
   for (std::int64_t row = 0; row < size.h; ++row, y += size.row()) {
@@ -86,9 +96,13 @@ void copy_image(const ImageSize& size, const ImageGeometry& geometry, const std:
                   static_cast<std::size_t>((last - first) * size.c));
       continue;
     }
-    for (std::int64_t column = first; column < last; ++column) {
-      const std::uint8_t* pixel = source + (size.w - 1 - (column - geometry.shift_x)) * size.c;
-      std::copy_n(pixel, size.c, y + column * size.c);
+    const std::int64_t last_source = size.w - 1 - (first - geometry.shift_x);
+    if (size.c == 1) {
+      copy_reversed<1>(source + last_source, last - first, 1, y + first);
+    } else if (size.c == 3) {
+      copy_reversed<3>(source + last_source * 3, last - first, 3, y + first * 3);
+    } else {
+      copy_reversed<0>(source + last_source * size.c, last - first, size.c, y + first * size.c);
     }
   }
 }
@@ -122,30 +136,56 @@ ENGINE_CPU_CLONES void source_positions(const InverseMap& map, float y, float fi
   }
 }
 
-void sample_bilinear(const ImageSize& size, const std::uint8_t* x, float source_y, float source_x,
-                     std::uint8_t* pixel) {
-  // Written so that a position that is not a number counts as outside.
-  if (!(source_y > -1 && source_x > -1 && source_y < static_cast<float>(size.h) &&
-        source_x < static_cast<float>(size.w))) {
-    std::memset(pixel, 0, static_cast<std::size_t>(size.c));
-    return;
+// std::floor() would be a call where the baseline lacks the instruction.
+ENGINE_ALWAYS_INLINE int integer_below(float value) {
+  const int toward_zero = static_cast<int>(value);
+  return toward_zero - (value < static_cast<float>(toward_zero) ? 1 : 0);
+}
+
+// kChannels 0: as many as `size` says.
+template <int kChannels>
+ENGINE_ALWAYS_INLINE void sample_row(const ImageSize& size, const std::uint8_t* x,
+                                     const float* source_y, const float* source_x,
+                                     std::int64_t count, std::uint8_t* pixel) {
+  const std::int64_t channels = kChannels == 0 ? size.c : kChannels;
+  const std::int64_t row = size.w * channels;
+  const auto height = static_cast<float>(size.h), width = static_cast<float>(size.w);
+  for (std::int64_t i = 0; i < count; ++i, pixel += channels) {
+    // Written so that a position that is not a number counts as outside.
+    if (!(source_y[i] > -1 && source_x[i] > -1 && source_y[i] < height && source_x[i] < width)) {
+      for (std::int64_t channel = 0; channel < channels; ++channel) pixel[channel] = 0;
+      continue;
+    }
+    const int y0 = integer_below(source_y[i]), x0 = integer_below(source_x[i]);
+    const float fy = source_y[i] - static_cast<float>(y0);
+    const float fx = source_x[i] - static_cast<float>(x0);
+    // A tap outside gets weight 0 and the address of a pixel inside.
+    const bool top = y0 >= 0, bottom = y0 + 1 < size.h, left = x0 >= 0, right = x0 + 1 < size.w;
+    const float upper_weight = top ? 1 - fy : 0, lower_weight = bottom ? fy : 0;
+    const float left_weight = left ? 1 - fx : 0, right_weight = right ? fx : 0;
+    const float w00 = upper_weight * left_weight, w01 = upper_weight * right_weight;
+    const float w10 = lower_weight * left_weight, w11 = lower_weight * right_weight;
+    const std::uint8_t* upper = x + (top ? y0 : 0) * row;
+    const std::uint8_t* lower = x + (bottom ? y0 + 1 : y0) * row;
+    const std::int64_t at_left = (left ? x0 : 0) * channels;
+    const std::int64_t at_right = (right ? x0 + 1 : x0) * channels;
+    for (std::int64_t channel = 0; channel < channels; ++channel) {
+      const float value = w00 * upper[at_left + channel] + w01 * upper[at_right + channel] +
+                          w10 * lower[at_left + channel] + w11 * lower[at_right + channel];
+      pixel[channel] = static_cast<std::uint8_t>(static_cast<int>(value + 0.5f));
+    }
   }
-  const float floor_y = std::floor(source_y), floor_x = std::floor(source_x);
-  const float fy = source_y - floor_y, fx = source_x - floor_x;
-  const auto y0 = static_cast<std::int64_t>(floor_y), x0 = static_cast<std::int64_t>(floor_x);
-  // A tap outside gets weight 0 and the address of a pixel inside.
-  const bool top = y0 >= 0, bottom = y0 + 1 < size.h, left = x0 >= 0, right = x0 + 1 < size.w;
-  const float w00 = top && left ? (1 - fy) * (1 - fx) : 0;
-  const float w01 = top && right ? (1 - fy) * fx : 0;
-  const float w10 = bottom && left ? fy * (1 - fx) : 0;
-  const float w11 = bottom && right ? fy * fx : 0;
-  const std::uint8_t* upper = x + (top ? y0 : 0) * size.row();
-  const std::uint8_t* lower = x + (bottom ? y0 + 1 : y0) * size.row();
-  const std::int64_t at_left = (left ? x0 : 0) * size.c, at_right = (right ? x0 + 1 : x0) * size.c;
-  for (std::int64_t channel = 0; channel < size.c; ++channel) {
-    const float value = w00 * upper[at_left + channel] + w01 * upper[at_right + channel] +
-                        w10 * lower[at_left + channel] + w11 * lower[at_right + channel];
-    pixel[channel] = static_cast<std::uint8_t>(static_cast<int>(value + 0.5f));
+}
+
+ENGINE_CPU_CLONES void sample_bilinear(const ImageSize& size, const std::uint8_t* x,
+                                       const float* source_y, const float* source_x,
+                                       std::int64_t count, std::uint8_t* pixel) {
+  if (size.c == 1) {
+    sample_row<1>(size, x, source_y, source_x, count, pixel);
+  } else if (size.c == 3) {
+    sample_row<3>(size, x, source_y, source_x, count, pixel);
+  } else {
+    sample_row<0>(size, x, source_y, source_x, count, pixel);
   }
 }
 
@@ -193,9 +233,8 @@ struct Warp {
         if (geometry.bends) bends(geometry, row, first, count, bend_y, bend_x);
         source_positions(map, out_y, static_cast<float>(first - geometry.shift_x) - center_x,
                          center_y, center_x, count, bend_y, bend_x, source_y, source_x);
-        for (std::int64_t i = 0; i < count; ++i, y += size.c) {
-          sample_bilinear(size, x, source_y[i], source_x[i], y);
-        }
+        sample_bilinear(size, x, source_y, source_x, count, y);
+        y += count * size.c;
       }
     }
   }
