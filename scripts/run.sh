@@ -2,40 +2,30 @@
 # From a fresh clone to a trained model: installs what is missing, builds the cnn app, trains it on the
 # built-in scenes. Arguments go to `cnn train`: scripts/run.sh --epochs 3 --out runs/mine
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$root/build
 
-scripts/install_dependencies.sh build
-if [[ ! -f build/build.ninja && ! -f build/Makefile ]]; then
-  generator=()
-  command -v ninja >/dev/null && generator=(-G Ninja)
-  cmake -S . -B build "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DENGINE_APPS=ON -DENGINE_TESTS=OFF \
-    -DENGINE_BENCH=OFF >&2
+"$root/scripts/install_dependencies.sh" build
+options=(-DENGINE_APPS=ON)
+if [[ ! -f $build/CMakeCache.txt ]]; then
+  options+=(-DCMAKE_BUILD_TYPE=Release -DENGINE_TESTS=OFF -DENGINE_BENCH=OFF)
+  if command -v ninja >/dev/null; then options+=(-G Ninja); fi
 fi
-cmake --build build --target cnn -j "$(nproc)" >&2
-cnn=build/apps/cnn
-
-out=''
-previous=''
-for argument in "$@"; do
-  [[ $previous == --out ]] && out=$argument
-  [[ $argument == --out=* ]] && out=${argument#--out=}
-  previous=$argument
-done
-given=("$@")
-if [[ -z $out ]]; then
-  number=1
-  while out=$(printf 'runs/scenes-%03d' "$number"); [[ -e $out ]]; do number=$((number + 1)); done
-  given+=(--out "$out")
+if [[ ! -f $build/build.ninja && ! -f $build/Makefile ]] ||
+    ! grep -qx 'ENGINE_APPS:STRING=ON' "$build/CMakeCache.txt"; then
+  cmake -S "$root" -B "$build" "${options[@]}" >&2
 fi
+cmake --build "$build" --target cnn -j "$(nproc)" >&2
 
-"$cnn" train "${given[@]}"
+status=0
+results=$("$build/bin/cnn" train "$@") || status=$?
+[[ -z $results ]] || printf '%s\n' "$results"
+run=$(sed -n 's:^report\: \(.*\)/report\.html$:\1:p' <<<"$results")
+if [[ $status != 0 || -z $run ]]; then exit "$status"; fi
 
-cat <<END
-
-Report:  $out/report.html
-
-Next:
-  $cnn predict --model $out PHOTO.jpg     # day or night? a photograph of yours
-  xdg-open $out/report.html               # curves, mistakes, filters, in a browser
-  $cnn train --data DIR                   # your classes: DIR/class_a/*.jpg, DIR/class_b/*.jpg
-END
+cnn=$build/bin/cnn
+[[ $PWD == "$root" ]] && cnn=build/bin/cnn
+printf '\nNext:\n'
+printf '  %q predict --model %q PHOTO.jpg\n      what a photograph of yours shows\n' "$cnn" "$run"
+printf '  xdg-open %q\n      the report in a browser: curves, mistakes, filters\n' "$run/report.html"
+printf '  %q train --data DIR\n      your own classes: DIR/class_a/*.jpg, DIR/class_b/*.jpg\n' "$cnn"
