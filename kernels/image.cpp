@@ -28,6 +28,8 @@ class NormalizeImagesOp final : public Op {
   NormalizeImagesOp(Normalization normalization, DType dtype)
       : normalization_(std::move(normalization)), dtype_(dtype) {}
 
+  const Normalization& normalization() const { return normalization_; }
+
   std::string_view name() const override { return "normalize_images"; }
   std::string attributes() const override {
     return join("mean=", text_of(normalization_.mean),
@@ -98,6 +100,11 @@ class RandomGeometryOp final : public Op {
 Value normalize_images(const Value& images, const Normalization& normalization, DType dtype) {
   return Graph::of(images).add1(std::make_shared<NormalizeImagesOp>(normalization, dtype),
                                 {images});
+}
+
+const Normalization* normalization_of(const Op& op) {
+  const auto* normalize = dynamic_cast<const NormalizeImagesOp*>(&op);
+  return normalize == nullptr ? nullptr : &normalize->normalization();
 }
 
 Value random_geometry(const Value& images, std::string_view name,

@@ -19,6 +19,9 @@ struct Normalization {
 Value normalize_images(const Value& images, const Normalization& normalization,
                        DType dtype = DType::f32);
 
+// What a normalize_images node subtracts and divides by; null for another op.
+const Normalization* normalization_of(const Op& op);
+
 struct RandomImageOptions {
   int shift = 0;               // pixels, uniform in -shift..shift for each axis, zeros come in
   bool flip = false;           // left-right, with probability one half

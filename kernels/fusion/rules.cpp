@@ -7,7 +7,7 @@ namespace engine {
 std::span<const FusionRule> fusion_rules() {
   static const std::vector<FusionRule> rules = {
       fuse_conv2d_bias(),       fuse_conv2d_activation(), fuse_matmul_bias(),
-      fuse_matmul_activation(), fuse_cast_into_weights(),
+      fuse_matmul_activation(), fuse_cast_into_weights(), fuse_normalize_images_cast(),
   };
   return rules;
 }

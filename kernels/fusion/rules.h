@@ -16,5 +16,7 @@ FusionRule fuse_matmul_activation();
 // cast(w, bf16) in front of the weights of a convolution or product -> w itself: the kernel
 // converts as it packs.
 FusionRule fuse_cast_into_weights();
+// cast(normalize_images(x), bf16) -> normalize_images(x) in bf16: the same bits.
+FusionRule fuse_normalize_images_cast();
 
 }  // namespace engine

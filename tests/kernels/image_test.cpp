@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/core/structural_ops.h"
+#include "engine/kernels/compile.h"
 #include "tests/reference/image.h"
 #include "tests/support/cases.h"
 #include "tests/support/clock.h"
@@ -70,6 +72,27 @@ TEST(NormalizeImagesErrors, CountsAndSigns) {
   EXPECT_THROW(normalize_images(x, {{0.5f, 0.5f}, {1}}), InvalidArgument);
   EXPECT_THROW(normalize_images(x, {{0.5f}, {0}}), InvalidArgument);
   EXPECT_THROW(normalize_images(graph.input("f", {1, 2, 2, 3}), {{0.5f}, {1}}), InvalidArgument);
+}
+
+TEST(NormalizeImagesFusion, TakesACastToBf16) {
+  Graph graph;
+  const Value x = graph.input("x", {2, 5, 7, 3}, DType::u8);
+  const Normalization normalization{{0.1f, 0.5f, 0.9f}, {0.25f}};
+  graph.output("y", cast(normalize_images(x, normalization), DType::bf16));
+  const Graph fused = fuse(graph, fusion_rules(), Device::cpu());
+  EXPECT_EQ(fused.outputs()[0].second.node().op->name(), "normalize_images");
+  const Tensor images = random_images({2, 5, 7, 3}, 1);
+  EXPECT_TRUE(
+      same_bits(interpret(graph, {{"x", images}})[0], interpret(fused, {{"x", images}})[0]));
+}
+
+TEST(NormalizeImagesFusion, LeavesWhatOthersRead) {
+  Graph graph;
+  const Value y = normalize_images(graph.input("x", {2, 5, 7, 3}, DType::u8), {{0.5f}, {0.25f}});
+  graph.output("f32", y);
+  graph.output("bf16", cast(y, DType::bf16));
+  const Graph fused = fuse(graph, fusion_rules(), Device::cpu());
+  EXPECT_EQ(fused.outputs()[1].second.node().op->name(), "cast");
 }
 
 constexpr std::uint64_t kSeed = 77;
