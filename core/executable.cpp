@@ -165,6 +165,7 @@ void Executable::Impl::allocate(const CompileOptions& options) {
   }
   run_once();
   prepare(plan.schedule, steps);
+  for (const Step& step : steps) memory.packed += step.kernel->packed_bytes();
   allocate_arena(options);
   for (Step& step : steps) connect(step);
 }

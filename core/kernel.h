@@ -35,6 +35,7 @@ class Kernel {
   virtual ~Kernel() = default;
 
   virtual std::int64_t scratch_bytes() const { return 0; }
+  virtual std::int64_t packed_bytes() const { return 0; }  // it holds, for packed frozen inputs
   virtual void run(const Stream& stream, const Buffers& buffers) = 0;
   virtual std::string describe() const { return ""; }  // algorithm, for the plan summary
 };

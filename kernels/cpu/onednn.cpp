@@ -122,6 +122,7 @@ class OneDnnKernel final : public Kernel {
   }
 
   std::int64_t scratch_bytes() const override { return scratch_bytes_; }
+  std::int64_t packed_bytes() const override { return packed_bytes_; }
   std::string describe() const override { return "oneDNN " + description_; }
 
   void run(const Stream& stream, const Buffers& buffers) override {
@@ -183,6 +184,7 @@ class OneDnnKernel final : public Kernel {
     slot.our_side = {};
     slot.reorder_scratchpad = {};
     slot.is_packed = true;
+    packed_bytes_ += static_cast<std::int64_t>(slot.binding.wanted.get_size());
     description_ += join(", input ", slot.binding.index, " packed");
   }
 
@@ -213,6 +215,7 @@ class OneDnnKernel final : public Kernel {
   std::vector<dnnl_exec_arg_t> arguments_;
   std::int64_t scratchpad_offset_ = 0;
   std::int64_t scratch_bytes_ = 0;
+  std::int64_t packed_bytes_ = 0;
   std::string description_;
 };
 

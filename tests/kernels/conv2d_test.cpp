@@ -294,6 +294,21 @@ TEST_P(Conv2d, FrozenEqualsTrainable) {
   }
 }
 
+TEST(Conv2d, PackedWeightsAreCounted) {
+  const std::vector<TensorType> in = {{{1, 8, 8, 16}, DType::f32}, {{32, 3, 3, 16}, DType::f32}};
+  const Conv2dOp op({});
+  const auto out = op.infer(in);
+  const Tensor w = random_tensor(in[1].shape, DType::f32, 1);
+  const std::vector<const void*> trainable(2, nullptr), frozen = {nullptr, w.data()};
+  const Device device = Device::cpu();
+  const auto fresh = op.prepare({device, in, out, trainable});
+  const auto packed = op.prepare({device, in, out, frozen});
+  EXPECT_EQ(fresh->packed_bytes(), 0);
+  EXPECT_GE(fresh->scratch_bytes(), in[1].bytes());
+  EXPECT_GE(packed->packed_bytes(), in[1].bytes());
+  EXPECT_LE(packed->scratch_bytes() + in[1].bytes(), fresh->scratch_bytes());
+}
+
 // f32 weights with bf16 data mean the same as weights that were cast before.
 TEST_P(Conv2d, F32WeightsWithBf16Data) {
   const Conv2dCase& c = GetParam();
