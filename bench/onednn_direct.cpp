@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <ctime>
 #include <memory>
 #include <random>
 #include <unordered_map>
@@ -194,10 +194,15 @@ const char* name_of(Pass pass) {
   return kNames[static_cast<int>(pass)];
 }
 
-double seconds_of(const std::function<void()>& call) {
-  const auto begin = std::chrono::steady_clock::now();
+double seconds_of(const std::function<void()>& call, Clock clock) {
+  const auto now = [clock] {
+    if (clock == Clock::processor) return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  };
+  const double begin = now();
   call();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return now() - begin;
 }
 
 double median(std::vector<double> seconds) {

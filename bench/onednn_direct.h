@@ -29,6 +29,7 @@ DirectCall direct_linear(std::int64_t rows, std::int64_t in, std::int64_t out, P
                          DType dtype);
 
 double median(std::vector<double> seconds);
-double seconds_of(const std::function<void()>& call);
+enum class Clock { wall, processor };  // processor: of all threads together
+double seconds_of(const std::function<void()>& call, Clock clock = Clock::wall);
 
 }  // namespace engine::bench

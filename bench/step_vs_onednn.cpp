@@ -1,6 +1,7 @@
 // The training step of the day/night net against the sum of the best direct oneDNN times of its
 // convolutions and products. Both run in turn in this process.
-//   step_vs_onednn [--precision f32|bf16] [--rounds N] [--threads N] [--profile]
+//   step_vs_onednn [--precision f32|bf16] [--rounds N] [--threads N] [--cpu-time] [--profile]
+// --cpu-time counts processor time, for a machine that others use too; only with --threads 1.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -24,6 +25,7 @@ struct Options {
   std::vector<Precision> precisions = {Precision::f32, Precision::bf16};
   int rounds = 15;
   int threads = 0;
+  Clock clock = Clock::wall;
   bool profile = false;
 };
 
@@ -31,18 +33,24 @@ Options parse(int count, char** words) {
   Options options;
   for (int i = 1; i < count; ++i) {
     const std::string_view word = words[i];
-    ENGINE_CHECK(word == "--profile" || i + 1 < count, word, " needs a value");
-    if (word == "--precision") {
+    const bool is_flag = word == "--profile" || word == "--cpu-time";
+    ENGINE_CHECK(is_flag || i + 1 < count, word, " needs a value");
+    if (word == "--profile") {
+      options.profile = true;
+    } else if (word == "--cpu-time") {
+      options.clock = Clock::processor;
+    } else if (word == "--precision") {
       options.precisions = {parse_precision(words[++i])};
     } else if (word == "--rounds") {
       options.rounds = std::max(1, std::atoi(words[++i]));
     } else if (word == "--threads") {
       options.threads = std::atoi(words[++i]);
     } else {
-      ENGINE_CHECK(word == "--profile", "unknown option ", word);
-      options.profile = true;
+      ENGINE_CHECK(false, "unknown option ", word);
     }
   }
+  ENGINE_CHECK(options.clock == Clock::wall || options.threads == 1,
+               "--cpu-time adds up the time of all threads; use it with --threads 1");
   return options;
 }
 
@@ -120,11 +128,11 @@ void compare(Precision precision, const Options& options) {
   for (int round = 0; round < options.rounds; ++round) {
     double sum = 0;
     for (std::size_t i = 0; i < calls.size(); ++i) {
-      direct[i].push_back(seconds_of(calls[i].run));
+      direct[i].push_back(seconds_of(calls[i].run, options.clock));
       sum += direct[i].back();
     }
     sums.push_back(sum);
-    ours.push_back(seconds_of([&] { step.run(); }));
+    ours.push_back(seconds_of([&] { step.run(); }, options.clock));
   }
 
   std::printf("\n%s, batch %lld, %d rounds\n%9s %9s %8s  direct oneDNN call\n",
