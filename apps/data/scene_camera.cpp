@@ -138,10 +138,10 @@ float choose_exposure(Stage& stage, const Film& film) {
   const float meter = sum / static_cast<float>(film.light.size());
   float stops = 0.6f * random.normal();
   const float mood = random.uniform();
-  if (mood < 0.15f) stops -= random.uniform(0.5f, 2.5f);
+  if (mood < 0.22f) stops -= random.uniform(0.5f, 3.0f);
   if (mood > 0.9f) stops += random.uniform(0.3f, 1.5f);
   const float wanted = 0.2f * std::exp2(stops) / (meter * meter + 1e-7f);
-  const float limit = std::pow(10.0f, random.uniform(1.0f, 3.4f));
+  const float limit = std::pow(10.0f, random.uniform(1.4f, 3.8f));
   const float exposure = std::min(wanted, limit);
   if (exposure < wanted) stage.description += ", dark exposure";
   return exposure;

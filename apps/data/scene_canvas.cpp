@@ -1,7 +1,6 @@
 #include "engine/apps/data/scene_canvas.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace engine::apps::scene {
 
@@ -55,12 +54,12 @@ Noise::Noise(RandomNumbers& random) {
 }
 
 float Noise::at(float x, float y) const {
-  const float fx = std::floor(x), fy = std::floor(y);
-  float tx = x - fx, ty = y - fy;
+  const int ix = static_cast<int>(x), iy = static_cast<int>(y);
+  float tx = x - ix, ty = y - iy;
   tx = tx * tx * (3 - 2 * tx);
   ty = ty * ty * (3 - 2 * ty);
-  const int x0 = static_cast<int>(fx) & (kSide - 1), x1 = (x0 + 1) & (kSide - 1);
-  const int y0 = static_cast<int>(fy) & (kSide - 1), y1 = (y0 + 1) & (kSide - 1);
+  const int x0 = ix & (kSide - 1), x1 = (x0 + 1) & (kSide - 1);
+  const int y0 = iy & (kSide - 1), y1 = (y0 + 1) & (kSide - 1);
   const float top = lattice_[y0 * kSide + x0] * (1 - tx) + lattice_[y0 * kSide + x1] * tx;
   const float bottom = lattice_[y1 * kSide + x0] * (1 - tx) + lattice_[y1 * kSide + x1] * tx;
   return top * (1 - ty) + bottom * ty;

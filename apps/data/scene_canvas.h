@@ -72,6 +72,21 @@ class Canvas {
       }
     }
   }
+  // Sets every sample in the box to f(u, v), evaluated once a pixel: for what varies slowly.
+  template <class F>
+  void shade(const Box& box, F f) {
+    const int x0 = limit(box.left, width_), x1 = limit(box.right, width_);
+    const int y0 = limit(box.top, height_), y1 = limit(box.bottom, height_);
+    for (int y = y0 & ~1; y < y1; y += 2) {
+      for (int x = x0 & ~1; x < x1; x += 2) {
+        const Surface surface = f((x + 1.0f) / width_, (y + 1.0f) / height_);
+        for (int s = 0; s < 4; ++s) {
+          const int sx = x + s % 2, sy = y + s / 2;
+          if (sx >= x0 && sx < x1 && sy >= y0 && sy < y1) at(sy, sx) = surface;
+        }
+      }
+    }
+  }
 
  private:
   // The first sample whose middle is at or after `place`.
@@ -84,7 +99,7 @@ class Canvas {
   std::vector<Surface> texels_;
 };
 
-// Smooth noise in [0, 1]: octaves of a random lattice, repeated at the lattice's size.
+// Smooth noise in [0, 1] over x, y >= 0: octaves of a random lattice, repeated at its size.
 class Noise {
  public:
   explicit Noise(RandomNumbers& random);

@@ -47,7 +47,7 @@ Rgb pick_lamp_color(RandomNumbers& random) {
 // The glow of a town, of the moon or of nothing above a night.
 void add_night_glow(RandomNumbers& random, bool is_urban, Light& light) {
   const float glow =
-      std::pow(10.0f, is_urban ? random.uniform(-3.9f, -2.0f) : random.uniform(-5.0f, -2.9f));
+      std::pow(10.0f, is_urban ? random.uniform(-3.8f, -1.7f) : random.uniform(-5.0f, -2.9f));
   const Rgb color = mix(light.lamp_color, grey(0.8f), random.uniform(0.1f, 0.9f));
   light.horizon += color * glow;
   light.zenith += color * (glow * random.uniform(0.15f, 1.0f));
@@ -80,12 +80,15 @@ Light draw_light(RandomNumbers& random, float sun_elevation, bool is_urban) {
   const Rgb deep_blue = mix({0.30f, 0.55f, 1.15f}, {0.25f, 0.45f, 1.3f}, dusk);
   const Rgb pale = mix({0.85f, 0.97f, 1.15f}, {1.0f, 0.85f, 0.75f}, low * random.uniform());
   const float haze = random.uniform();
-  light.zenith = mix(deep_blue, pale, 0.5f * haze) * (sky * random.uniform(0.5f, 1.0f));
-  light.horizon = mix(deep_blue, pale, 0.5f + 0.5f * haze) * (sky * random.uniform(0.8f, 1.5f));
+  const float depth = random.chance(0.3f) ? random.uniform(0.25f, 0.6f) : 1.0f;  // of the blue
+  light.zenith = mix(deep_blue, pale, 0.5f * haze) * (sky * depth * random.uniform(0.4f, 1.0f));
+  light.horizon = mix(deep_blue, pale, 0.5f + 0.5f * haze) *
+                  (sky * std::sqrt(depth) * random.uniform(0.8f, 1.5f));
   const Rgb red{1.6f, 0.65f, 0.25f};
   light.afterglow = red * (sky * low * ramp(-10, -2, sun_elevation) * random.uniform(0.2f, 2.0f) *
                            (1 - light.cloud_cover * 0.8f));
-  const float thick = is_overcast ? random.uniform(0.15f, 1.1f) : random.uniform(0.9f, 1.6f);
+  const float thick =
+      is_overcast ? std::pow(10.0f, random.uniform(-1.0f, 0.05f)) : random.uniform(0.9f, 1.6f);
   light.cloud = mix({1.0f, 1.0f, 1.05f}, pale, 0.5f) * (sky * thick);
   if (low > 0 && !is_overcast) light.cloud += light.afterglow * 0.6f;
   light.ambient = is_overcast ? light.cloud : (light.zenith + light.horizon) * 0.5f;
@@ -110,7 +113,7 @@ void paint_sky(Stage& stage, float horizon) {
   const bool is_overcast = light.cloud_cover > 0.8f;
   const float contrast = is_overcast ? stage.random.uniform(0.0f, 0.8f) : 0.6f;
   const Box above{0, 0, 1, std::min(1.0f, horizon + 0.3f)};
-  stage.canvas.each(above, [&](Surface& texel, float u, float v) {
+  stage.canvas.shade(above, [&](float u, float v) {
     const float t = std::clamp(v / std::max(horizon, 0.05f), 0.0f, 1.0f);
     Rgb color = mix(light.zenith, light.horizon, t * t);
     const float aside = (u - light.sun_u) * 1.6f;
@@ -123,7 +126,7 @@ void paint_sky(Stage& stage, float horizon) {
           is_overcast ? 1.0f : std::clamp((cloud - threshold * 0.75f) * 5, 0.0f, 1.0f);
       color = mix(color, light.cloud * (1 + contrast * (2 * cloud - 1)), cover * 0.9f);
     }
-    texel = {{}, color, 0, 0, 6};
+    return Surface{{}, color, 0, 0, 6};
   });
   if (light.has_stars) {
     const int stars = static_cast<int>(stage.random.uniform(15, 90));

@@ -116,11 +116,12 @@ void paint_ground(Stage& stage, float horizon, bool is_paved) {
                                  : vary(random, {0.13f, 0.18f, 0.07f}, 0.5f);
   const Rgb other = ground.albedo * random.uniform(0.6f, 1.4f);
   const float scale = random.uniform(3.0f, 9.0f);
-  stage.canvas.each({0, horizon, 1, 1}, [&](Surface& texel, float u, float v) {
-    texel = ground;
+  stage.canvas.shade({0, horizon, 1, 1}, [&](float u, float v) {
+    Surface texel = ground;
     const float nearness = (v - horizon) / std::max(1 - horizon, 0.01f);
     texel.depth = std::min(4.0f, 0.6f / (nearness + 0.12f));
     texel.albedo = mix(ground.albedo, other, stage.noise.fractal(scale * u, 2 * scale * v, 3));
+    return texel;
   });
   // Shadows of what stands outside of the picture or is drawn later.
   const int shadows = static_cast<int>(random.below(5));
