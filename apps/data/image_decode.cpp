@@ -55,7 +55,8 @@ Image decode_jpeg(std::span<const std::uint8_t> bytes, const std::string& name,
   const auto size = static_cast<unsigned long>(bytes.size());
   int width = 0, height = 0, subsampling = 0, colors = 0;
   if (tjDecompressHeader3(decoder.get(), bytes.data(), size, &width, &height, &subsampling,
-                          &colors) != 0) {
+                          &colors) != 0 ||
+      width < 1 || height < 1) {
     throw IoError(join(name, ": damaged JPEG: ", tjGetErrorStr2(decoder.get())));
   }
   if (colors == TJCS_CMYK || colors == TJCS_YCCK) {

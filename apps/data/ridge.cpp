@@ -157,10 +157,12 @@ BaselineResult ridge_on_thumbnails(const ImageDataset& dataset, const Split& spl
   std::vector<std::int64_t> train = split.train;
   std::vector<std::int64_t> validation = split.validation;
   if (validation.empty()) {
+    std::vector<std::int32_t> train_labels;
+    for (const std::int64_t item : split.train) train_labels.push_back(labels[item]);
+    const Split inner = stratified_split(train_labels, {0.8, 0.2, 0}, 1);
     train.clear();
-    for (std::size_t i = 0; i < split.train.size(); ++i) {
-      (i % 5 == 4 ? validation : train).push_back(split.train[i]);
-    }
+    for (const std::int64_t i : inner.train) train.push_back(split.train[i]);
+    for (const std::int64_t i : inner.validation) validation.push_back(split.train[i]);
   }
   const Matrix features = thumbnails(dataset);
   const NormalEquations equations = accumulate(features, dataset, train);

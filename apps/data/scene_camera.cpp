@@ -136,12 +136,12 @@ float choose_exposure(Stage& stage, const Film& film) {
   float sum = 0;
   for (const Rgb& light : film.light) sum += std::sqrt(std::min(light.luminance(), 4.0f));
   const float meter = sum / static_cast<float>(film.light.size());
-  float stops = 0.6f * random.normal();
+  float stops = 0.85f * random.normal();
   const float mood = random.uniform();
   if (mood < 0.22f) stops -= random.uniform(0.5f, 3.0f);
   if (mood > 0.9f) stops += random.uniform(0.3f, 1.5f);
   const float wanted = 0.2f * std::exp2(stops) / (meter * meter + 1e-7f);
-  const float limit = std::pow(10.0f, random.uniform(1.4f, 3.8f));
+  const float limit = std::pow(10.0f, random.uniform(1.6f, 3.8f));
   const float exposure = std::min(wanted, limit);
   if (exposure < wanted) stage.description += ", dark exposure";
   return exposure;
@@ -194,9 +194,9 @@ float bell(std::uint32_t word) {
 
 Image develop(Stage& stage, Film& film, float exposure) {
   RandomNumbers& random = stage.random;
-  const Rgb balance{std::exp2(0.25f * random.normal()), std::exp2(0.05f * random.normal()),
-                    std::exp2(0.25f * random.normal())};
-  const float saturation = random.chance(0.06f) ? 0.0f : random.uniform(0.5f, 1.3f);
+  const Rgb balance{std::exp2(0.4f * random.normal()), std::exp2(0.05f * random.normal()),
+                    std::exp2(0.4f * random.normal())};
+  const float saturation = random.chance(0.06f) ? 0.0f : random.uniform(0.5f, 1.6f);
   const float vignette = random.chance(0.5f) ? random.uniform(0, 0.6f) : 0.0f;
   const float knee = random.uniform(0.0f, 1.0f);
   const ToneCurve curve(random.uniform(-0.2f, 0.8f));

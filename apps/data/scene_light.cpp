@@ -47,8 +47,8 @@ Rgb pick_lamp_color(RandomNumbers& random) {
 // The glow of a town, of the moon or of nothing above a night.
 void add_night_glow(RandomNumbers& random, bool is_urban, Light& light) {
   const float glow =
-      std::pow(10.0f, is_urban ? random.uniform(-3.8f, -1.7f) : random.uniform(-5.0f, -2.9f));
-  const Rgb color = mix(light.lamp_color, grey(0.8f), random.uniform(0.1f, 0.9f));
+      std::pow(10.0f, is_urban ? random.uniform(-3.9f, -2.1f) : random.uniform(-5.0f, -2.9f));
+  const Rgb color = mix(light.lamp_color, grey(0.8f), random.uniform(0.0f, 0.8f));
   light.horizon += color * glow;
   light.zenith += color * (glow * random.uniform(0.15f, 1.0f));
   light.cloud += color * (glow * random.uniform(0.5f, 3.0f));

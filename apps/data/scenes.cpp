@@ -173,6 +173,20 @@ void landscape(Stage& stage) {
   }
 }
 
+// Lamps that are not in the picture, but light a part of it evenly.
+void light_from_outside(Stage& stage) {
+  RandomNumbers& random = stage.random;
+  if (!stage.light.lamps_on || !random.chance(0.5f)) return;
+  const int lamps = 1 + static_cast<int>(random.below(2));
+  for (int l = 0; l < lamps; ++l) {
+    stage.lamps.push_back({.place = {random.uniform(-0.3f, 1.3f), 1.4f},
+                           .power = stage.light.lamp_color,
+                           .pool = random.uniform(0.3f, 1.0f),
+                           .strength = random.uniform(0.2f, 1.2f),
+                           .pool_drop = -random.uniform(0.4f, 0.8f)});
+  }
+}
+
 // One building fills the picture.
 void facade(Stage& stage) {
   RandomNumbers& random = stage.random;
@@ -208,13 +222,15 @@ Scene draw_scene(std::uint64_t seed, std::uint64_t index, int width, int height)
   Scene scene;
   scene.is_night = random.chance(0.5f);
   scene.sun_elevation = draw_elevation(random, scene.is_night);
-  constexpr std::array kLayouts = {&panorama, &panorama, &street,    &street,
+  constexpr std::array kLayouts = {&panorama, &panorama, &street,    &street, &square,
                                    &square,   &square,   &landscape, &facade};
   const std::uint32_t layout = random.below(kLayouts.size());
   Canvas canvas(width, height);
   Noise noise(random);
-  Stage stage{random, canvas, noise, draw_light(random, scene.sun_elevation, layout != 6),
-              {},     false,  false, 0.3f,
+  Stage stage{random, canvas,
+              noise,  draw_light(random, scene.sun_elevation, kLayouts[layout] != &landscape),
+              {},     false,
+              false,  0.3f,
               {}};
   stage.has_snow = random.chance(0.18f);
   stage.is_wet = random.chance(0.35f);
@@ -225,6 +241,7 @@ Scene draw_scene(std::uint64_t seed, std::uint64_t index, int width, int height)
   if (stage.light.fog > 0) stage.description += ", fog";
   if (stage.light.cloud_cover > 0.8f) stage.description += ", overcast";
   kLayouts[layout](stage);
+  light_from_outside(stage);
   scene.image = photograph(stage);
   scene.description = stage.description;
   return scene;

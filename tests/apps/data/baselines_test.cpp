@@ -32,9 +32,11 @@ ImageDataset make_data(std::int64_t count, int side, int channels, int classes, 
 }
 
 std::uint32_t scramble(std::uint64_t x) {
-  x = (x + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 29)) * 0x94d049bb133111ebu;
-  return static_cast<std::uint32_t>(x >> 32);
+  for (int round = 0; round < 3; ++round) {
+    x = (x + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
+    x ^= x >> 29;
+  }
+  return static_cast<std::uint32_t>(x >> 16);
 }
 
 Split cut(std::int64_t count, std::int64_t train, std::int64_t validation) {

@@ -33,7 +33,8 @@ void expect_partition(const Split& split, std::int64_t total) {
     for (const std::int64_t i : *part) EXPECT_TRUE(seen.insert(i).second) << i << " twice";
   }
   EXPECT_EQ(static_cast<std::int64_t>(seen.size()), total);
-  if (!seen.empty()) EXPECT_EQ(*seen.rbegin(), total - 1);
+  ASSERT_FALSE(seen.empty());
+  EXPECT_EQ(*seen.rbegin(), total - 1);
 }
 
 TEST(Split, IsStratifiedDisjointAndComplete) {

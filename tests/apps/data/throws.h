@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -15,7 +16,7 @@
     } catch (const Type& error_) {                                                            \
       message_ = error_.what();                                                               \
     }                                                                                         \
-    for (const std::string piece_ : {__VA_ARGS__}) {                                          \
+    for (const std::string& piece_ : std::initializer_list<std::string>{__VA_ARGS__}) {       \
       EXPECT_NE(message_.find(piece_), std::string::npos) << piece_ << "\n in: " << message_; \
     }                                                                                         \
   } while (false)
