@@ -26,7 +26,8 @@ struct Conv2dGeometry {
 // Dtypes: x f32 or bf16, w the same or f32, y as x (matrix class); accumulates in f32.
 // Gradients: x and w.
 // Numerics: the same bits in every run with the same thread count. NaN in x or w reaches y, but the
-//   relu that fusion appends on the CPU (oneDNN) turns NaN into 0; an unfused relu keeps it.
+//   relu that fusion appends on the CPU is oneDNN's, which turns NaN into 0. relu() by itself keeps
+//   it.
 // Scratch: packed weights and oneDNN's own.
 // Throws: InvalidArgument with both shapes when channels, groups or the kernel do not fit.
 Value conv2d(const Value& x, const Value& w, const Conv2dGeometry& geometry = {});

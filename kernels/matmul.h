@@ -20,7 +20,8 @@ struct MatmulOptions {
 // Dtypes: a f32 or bf16, b the same or f32, y as a (matrix class); accumulates in f32.
 // Gradients: a and b. The gradient of an input that is state (a parameter) asks for f32_output, so
 //   that no rounding to bf16 lies between it and the optimizer.
-// Numerics: as conv2d (kernels/conv2d.h).
+// Numerics: the same bits in every run with the same thread count. NaN in a or b reaches y, through
+//   the relu that fusion appends too.
 // Scratch: where b is f32 and a is not, b in a's type; and oneDNN's own.
 // Throws: InvalidArgument with both shapes when they do not fit.
 Value matmul(const Value& a, const Value& b, const MatmulOptions& options = {});

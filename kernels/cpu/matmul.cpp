@@ -1,5 +1,6 @@
 // Products on the CPU: oneDNN, and those without terms or without results.
 #include "engine/kernels/cpu/onednn.h"
+#include "engine/kernels/unary.h"
 
 namespace engine::cpu {
 namespace {
@@ -35,6 +36,27 @@ std::unique_ptr<Kernel> prepare_empty(const MatmulProblem& problem, Activation a
       0, "empty product");
 }
 
+// oneDNN's own relu turns NaN into 0. Ours keeps it, and a pass over y costs little beside the k
+// products behind each of its elements.
+class MatmulThenRelu final : public Kernel {
+ public:
+  MatmulThenRelu(std::unique_ptr<Kernel> product, std::unique_ptr<Kernel> relu)
+      : product_(std::move(product)), relu_(std::move(relu)) {}
+
+  std::int64_t scratch_bytes() const override { return product_->scratch_bytes(); }
+  std::int64_t packed_bytes() const override { return product_->packed_bytes(); }
+  std::string describe() const override { return product_->describe() + ", then relu"; }
+
+  void run(const Stream& stream, const Buffers& buffers) override {
+    product_->run(stream, buffers);
+    const void* const y = buffers.outputs[0];
+    relu_->run(stream, {.inputs = {&y, 1}, .outputs = buffers.outputs});
+  }
+
+ private:
+  std::unique_ptr<Kernel> product_, relu_;
+};
+
 }  // namespace
 
 std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation activation,
@@ -42,7 +64,10 @@ std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation 
   if (problem.m == 0 || problem.k == 0 || problem.n == 0) {
     return prepare_empty(problem, activation, context);
   }
-  return onednn_matmul(problem, activation, context);
+  std::unique_ptr<Kernel> product = onednn_matmul(problem, context);
+  if (activation == Activation::none) return product;
+  return std::make_unique<MatmulThenRelu>(std::move(product),
+                                          prepare_unary(UnaryMember::relu, context.outputs[0]));
 }
 
 }  // namespace engine::cpu

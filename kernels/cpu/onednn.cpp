@@ -420,8 +420,7 @@ std::unique_ptr<Kernel> onednn_conv2d_backward_weights(const Conv2dProblem& prob
   });
 }
 
-std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, Activation activation,
-                                      const PrepareContext& context) {
+std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, const PrepareContext& context) {
   return asking_for("matmul", context, [&]() -> std::unique_ptr<Kernel> {
     const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
     const DType data = context.inputs[0].dtype;
@@ -437,7 +436,7 @@ std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, Activation a
     const memory::desc y({problem.m, problem.n}, type_of(context.outputs[0].dtype), Tag::ab);
 
     const auto description =
-        matmul_of(engine, a, b, has_bias ? &bias : nullptr, y, attributes_for(activation));
+        matmul_of(engine, a, b, has_bias ? &bias : nullptr, y, attributes_for(Activation::none));
     auto kernel = make_kernel_of<dnnl::matmul>(engine, description);
     kernel->bind({DNNL_ARG_SRC, Role::input, 0, a, a});
     kernel->bind({DNNL_ARG_WEIGHTS, Role::input, 1, plain_b, description.weights_desc()},

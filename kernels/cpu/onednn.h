@@ -26,7 +26,6 @@ std::unique_ptr<Kernel> onednn_conv2d_backward_data(const Conv2dProblem& problem
                                                     const PrepareContext& context);
 std::unique_ptr<Kernel> onednn_conv2d_backward_weights(const Conv2dProblem& problem,
                                                        const PrepareContext& context);
-std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, Activation activation,
-                                      const PrepareContext& context);
+std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, const PrepareContext& context);
 
 }  // namespace engine::cpu

@@ -199,6 +199,9 @@ TEST(Matmul, NanAndInfinityReachTheResult) {
     const Tensor a = Tensor::from(std::vector<float>{NAN, INFINITY, -INFINITY, 2}, {4, 1});
     const Tensor b = Tensor::from(std::vector<float>{1, -1}, {1, 2});
     const Tensor y = run_alone(MatmulOp({}), {a.to(dtype), b.to(dtype)});
+    const Tensor positive = run_alone(MatmulOp({}, Activation::relu), {a.to(dtype), b.to(dtype)});
+    EXPECT_TRUE(
+        close_to(positive, std::vector<double>{NAN, NAN, INFINITY, 0, 0, INFINITY, 2, 0}, 0.0));
     EXPECT_TRUE(close_to(
         y, std::vector<double>{NAN, NAN, INFINITY, -INFINITY, -INFINITY, INFINITY, 2, -2}, 0.0));
   }
