@@ -522,6 +522,13 @@ TEST(Conv2d, RefusesWhatDoesNotFit) {
               HasSubstr("it should be [2, 3, 2, 8]"));
 }
 
+TEST(Conv2d, F16HasNoKernelOnTheCpu) {
+  const Tensor x = random_tensor({1, 4, 4, 2}, DType::f16, 1);
+  const Tensor w = random_tensor({3, 3, 3, 2}, DType::f16, 2);
+  EXPECT_THAT(error_of([&] { run_alone(Conv2dOp({}), {x, w}); }),
+              HasSubstr("conv2d: no f16 kernel for cpu"));
+}
+
 TEST(Conv2d, FusedFormHasNoGradient) {
   Graph graph;
   const Value x = graph.input("x", {1, 4, 4, 2}), w = graph.input("w", {3, 3, 3, 2});
