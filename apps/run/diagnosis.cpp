@@ -1,0 +1,125 @@
+#include "engine/apps/run/diagnosis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "engine/apps/data/confidence_interval.h"
+#include "engine/apps/run/console.h"
+#include "engine/core/errors.h"
+
+namespace engine::apps {
+namespace {
+
+const EpochMetrics& best_epoch(const std::vector<EpochMetrics>& epochs) {
+  return *std::min_element(epochs.begin(), epochs.end(), [](const auto& a, const auto& b) {
+    return a.validation_loss < b.validation_loss;
+  });
+}
+
+void judge_fit(const std::vector<EpochMetrics>& epochs, std::vector<std::string>& out) {
+  const EpochMetrics& last = epochs.back();
+  const EpochMetrics& best = best_epoch(epochs);
+  const double gap = last.train_accuracy - last.validation_accuracy;
+  const bool loss_turned = epochs.size() >= 4 && best.epoch + 2 <= last.epoch &&
+                           last.validation_loss > 1.25 * best.validation_loss + 1e-3;
+  if (gap > 0.05 || (loss_turned && gap > 0.01)) {
+    out.push_back(join("Overfitting: the net knows ", format_percent(last.train_accuracy),
+                       " of its training pictures but ", format_percent(last.validation_accuracy),
+                       " of the validation pictures",
+                       loss_turned
+                           ? join(", and the validation loss has risen since epoch ", best.epoch)
+                           : std::string(),
+                       ". More data helps most; then augmentation, dropout, a smaller network."));
+  } else if (last.train_accuracy < 0.9) {
+    out.push_back(
+        join("Underfitting: even on its training pictures the net is right in only ",
+             format_percent(last.train_accuracy),
+             " of cases. Train longer, raise the learning rate, or take a larger network."));
+  } else {
+    out.push_back(join("The fit is sound: training and validation accuracy (",
+                       format_percent(last.train_accuracy), " and ",
+                       format_percent(last.validation_accuracy), ") lie close together."));
+  }
+}
+
+void judge_progress(const std::vector<EpochMetrics>& epochs, std::vector<std::string>& out) {
+  if (epochs.size() < 6) {
+    return;
+  }
+  const std::size_t tail = std::max<std::size_t>(2, epochs.size() / 4);
+  const double before = epochs[epochs.size() - 1 - tail].train_loss;
+  const double now = epochs.back().train_loss;
+  if (now < 0.8 * before && now > 0.02) {
+    out.push_back("The training loss was still falling when training ended: more epochs may help.");
+  } else if (now > 0.97 * before && epochs.back().train_accuracy < 0.95) {
+    out.push_back(join("Plateau: the training loss hardly moved in the last ", tail,
+                       " epochs. Another learning rate or a larger network may get it going."));
+  }
+}
+
+void judge_classes(const ConfusionMatrix& matrix, std::vector<std::string>& out) {
+  const std::size_t n = matrix.classes.size();
+  std::int64_t wrong = 0, most = 0;
+  std::size_t most_truth = 0, most_predicted = 0;
+  for (std::size_t truth = 0; truth < n; ++truth) {
+    for (std::size_t predicted = 0; predicted < n; ++predicted) {
+      if (truth == predicted) continue;
+      const std::int64_t count = matrix.at(truth, predicted);
+      wrong += count;
+      if (count > most) most = count, most_truth = truth, most_predicted = predicted;
+    }
+  }
+  if (wrong == 0) {
+    out.push_back("No test picture was misjudged.");
+    return;
+  }
+  const std::int64_t reverse = matrix.at(most_predicted, most_truth);
+  out.push_back(join("Of ", wrong, wrong == 1 ? " mistake" : " mistakes", " on the test part, ",
+                     most, most == 1 ? " takes \"" : " take \"", matrix.classes[most_truth],
+                     "\" for \"", matrix.classes[most_predicted], "\"",
+                     reverse > 0 ? join(" and ", reverse, " the other way round") : std::string(),
+                     "."));
+}
+
+void judge_baseline(const DiagnosisInput& input, std::vector<std::string>& out) {
+  if (input.baseline_name.empty()) return;
+  const double gain = input.accuracy - input.baseline_accuracy;
+  const Interval interval = wilson_interval(
+      std::llround(input.accuracy * static_cast<double>(input.test_items)), input.test_items);
+  if (interval.low > input.baseline_accuracy) {
+    out.push_back(join("It beats the better baseline (", input.baseline_name, ", ",
+                       format_percent(input.baseline_accuracy),
+                       ") by more than the interval's width can explain."));
+  } else if (gain >= 0) {
+    out.push_back(join("It is ", gain > 0 ? "ahead of" : "level with", " the better baseline (",
+                       input.baseline_name, ", ", format_percent(input.baseline_accuracy),
+                       "), but with ", input.test_items,
+                       " test pictures that difference is within chance."));
+  } else {
+    out.push_back(
+        join("A simple method does better: ", input.baseline_name, " reaches ",
+             format_percent(input.baseline_accuracy),
+             ". Before trusting the net, look at its mistakes below and train longer or on "
+             "more data."));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> diagnose(const DiagnosisInput& input) {
+  std::vector<std::string> out;
+  if (!input.epochs.empty()) {
+    judge_fit(input.epochs, out);
+    judge_progress(input.epochs, out);
+  }
+  judge_classes(input.confusion, out);
+  judge_baseline(input, out);
+  if (!input.is_cross_validation && input.test_items > 0 && input.test_items < 100) {
+    out.push_back(join("The test part has only ", input.test_items,
+                       " pictures, so the interval is wide; --folds 5 uses every picture once."));
+  }
+  return out;
+}
+
+}  // namespace engine::apps
