@@ -141,7 +141,9 @@ float choose_exposure(Stage& stage, const Film& film) {
   if (mood < 0.22f) stops -= random.uniform(0.5f, 3.0f);
   if (mood > 0.9f) stops += random.uniform(0.3f, 1.5f);
   const float wanted = 0.2f * std::exp2(stops) / (meter * meter + 1e-7f);
-  const float limit = std::pow(10.0f, random.uniform(1.6f, 3.8f));
+  // What the camera can do: some give up on the night and show its lights alone.
+  const float limit = std::pow(
+      10.0f, random.chance(0.2f) ? random.uniform(0.3f, 1.8f) : random.uniform(1.6f, 3.8f));
   const float exposure = std::min(wanted, limit);
   if (exposure < wanted) stage.description += ", dark exposure";
   return exposure;
@@ -202,8 +204,8 @@ Image develop(Stage& stage, Film& film, float exposure) {
   const ToneCurve curve(random.uniform(-0.2f, 0.8f));
   const float black = random.chance(0.3f) ? random.uniform(0, 0.06f) : 0.0f;
   // Amplified pictures are noisier.
-  const float noise =
-      random.uniform(0.002f, 0.02f) + 0.008f * random.uniform() * std::log10(1 + exposure);
+  const float gain_noise = random.uniform() * (random.chance(0.4f) ? 0.002f : 0.008f);
+  const float noise = random.uniform(0.002f, 0.02f) + gain_noise * std::log10(1 + exposure);
   const float color_noise = 0.5f * noise;
   Image image = make_image(film.width, film.height, 3);
   for (int y = 0; y < film.height; ++y) {

@@ -143,10 +143,19 @@ void paint_sky(Stage& stage, float horizon) {
   if (!shows_disc) return;
   const float v = horizon * stage.random.uniform(0.05f, 0.9f);
   if (light.sun_elevation > 0) {
-    stage.lamps.push_back({.place = {stage.random.uniform(0.05f, 0.95f), v},
-                           .power = grey(40.0f) + light.sun * 60.0f,
-                           .size = 0.03f,
+    const Point sun{stage.random.uniform(0.05f, 0.95f), v};
+    const float dazzle = std::pow(10.0f, stage.random.uniform(-0.3f, 0.8f));
+    stage.lamps.push_back({.place = sun,
+                           .power = (grey(40.0f) + light.sun * 60.0f) * dazzle,
+                           .size = stage.random.uniform(0.02f, 0.08f),
                            .pool = 0});
+    if (stage.random.chance(0.4f)) {  // its image in the lens, across the middle
+      const float t = stage.random.uniform(0.4f, 1.2f);
+      stage.lamps.push_back({.place = {0.5f - t * (sun.u - 0.5f), 0.5f - t * (sun.v - 0.5f)},
+                             .power = Rgb{1.0f, 0.5f, 0.25f} * stage.random.uniform(0.1f, 0.6f),
+                             .size = stage.random.uniform(0.02f, 0.06f),
+                             .pool = 0});
+    }
     stage.description += ", against the sun";
   } else if (light.sun_elevation < -6) {
     stage.lamps.push_back({.place = {stage.random.uniform(0.05f, 0.95f), v},
