@@ -190,6 +190,10 @@ Value Graph::add1(std::shared_ptr<const Op> op, std::vector<Value> inputs, std::
   return add(std::move(op), std::move(inputs), name).front();
 }
 
+Value Graph::output_of(const Node& node, int index) const {
+  return Value(data_.get(), node.id, index);
+}
+
 const std::deque<Node>& Graph::nodes() const {
   return data_->nodes;
 }

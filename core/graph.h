@@ -121,6 +121,7 @@ class Graph {
   Value add1(std::shared_ptr<const Op> op, std::vector<Value> inputs, std::string_view name = "");
 
   const std::deque<Node>& nodes() const;
+  Value output_of(const Node& node, int index) const;
   const std::vector<std::pair<std::string, Value>>& outputs() const;
   const std::vector<StateSpec>& states() const;
   const StateSpec* find_state(std::string_view name) const;  // null when there is none

@@ -133,6 +133,63 @@ def linear():
     return with_gradients(torch.nn.functional.linear(x, w, bias), {"x": x, "w": w, "bias": bias})
 
 
+# --- losses and batch normalisation ---
+
+
+@vectors
+def losses():
+    logits = (3 * torch.randn(6, 5)).requires_grad_()
+    labels = torch.tensor([0, 4, 2, 2, 1, 3])
+    z = (3 * torch.randn(4, 3)).requires_grad_()
+    targets = torch.rand(4, 3)
+    cross = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    binary = torch.nn.functional.binary_cross_entropy_with_logits(z, targets, reduction="none")
+    cross.mean().backward()
+    binary.mean().backward()
+    return {
+        "logits": logits,
+        "labels": labels.int(),
+        "z": z,
+        "targets": targets,
+        "cross_entropy": cross,
+        "dlogits": logits.grad,
+        "binary_cross_entropy": binary,
+        "dz": z.grad,
+        "softmax": logits.softmax(1),
+    }
+
+
+@vectors
+def batch_norm():
+    x = (2 * torch.randn(3, 5, 4, 2) + 1).requires_grad_()
+    scale, shift = torch.rand(5, requires_grad=True), torch.randn(5, requires_grad=True)
+    running_mean, running_var = torch.randn(5), torch.rand(5) + 0.5
+    dy = torch.randn(3, 5, 4, 2)
+    batch_norm = torch.nn.functional.batch_norm
+    y = batch_norm(x, None, None, scale, shift, training=True, eps=1e-3)
+    y.backward(dy)
+    tensors = {
+        "x": channels_last(x),
+        "scale": scale,
+        "shift": shift,
+        "dy": channels_last(dy),
+        "y": channels_last(y),
+        "dx": channels_last(x.grad),
+        "dscale": scale.grad.clone(),
+        "dshift": shift.grad.clone(),
+        "running_mean": running_mean,
+        "running_var": running_var,
+    }
+    x.grad = scale.grad = shift.grad = None
+    y = batch_norm(x, running_mean, running_var, scale, shift, training=False, eps=1e-3)
+    y.backward(dy)
+    tensors["inference.y"] = channels_last(y)
+    tensors["inference.dx"] = channels_last(x.grad)
+    tensors["inference.dscale"] = scale.grad
+    tensors["inference.dshift"] = shift.grad
+    return tensors
+
+
 # --- layouts: images channels-last, weights as PyTorch has them ---
 
 

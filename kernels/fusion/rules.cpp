@@ -6,8 +6,16 @@ namespace engine {
 
 std::span<const FusionRule> fusion_rules() {
   static const std::vector<FusionRule> rules = {
-      fuse_conv2d_bias(),       fuse_conv2d_activation(), fuse_matmul_bias(),
-      fuse_matmul_activation(), fuse_cast_into_weights(), fuse_normalize_images_cast(),
+      fuse_max_pool2d_relu(),
+      fuse_max_pool2d_backward_relu(),
+      fuse_max_pool2d_backward_sum(),
+      fuse_max_pool2d_without_argmax(),
+      fuse_conv2d_bias(),
+      fuse_conv2d_activation(),
+      fuse_matmul_bias(),
+      fuse_matmul_activation(),
+      fuse_cast_into_weights(),
+      fuse_normalize_images_cast(),
   };
   return rules;
 }

@@ -6,6 +6,17 @@
 // rounding, and asks the device whether its kernels take the fused form.
 namespace engine {
 
+// max_pool2d(relu(x)) -> max_pool2d(x, activation=relu), and with it in the backward pass
+// relu_backward(max_pool2d_backward(dy, argmax), relu(x)) -> max_pool2d_backward(dy, argmax): x is
+// then read once and its gradient written once. Both come before the rules that would give the relu
+// to what makes x.
+FusionRule fuse_max_pool2d_relu();
+FusionRule fuse_max_pool2d_backward_relu();
+// sum(max_pool2d_backward(dy, argmax), 0, 3) -> a sum over dy.
+FusionRule fuse_max_pool2d_backward_sum();
+// Drops argmax where no gradient reads it.
+FusionRule fuse_max_pool2d_without_argmax();
+
 // add(conv2d(x, w), bias [c]) -> conv2d(x, w, bias).
 FusionRule fuse_conv2d_bias();
 // relu(conv2d(...)) -> conv2d(..., activation=relu).
