@@ -7,6 +7,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "engine/core/autodiff.h"
 #include "engine/core/device.h"
 #include "engine/kernels/batch_norm.h"
 #include "engine/kernels/binary.h"
@@ -113,6 +114,12 @@ void add_rows(DType dtype) {
       {image});
   add("max_pool2d_backward", std::make_shared<MaxPool2dBackwardOp>(two, kImages), {pooled, argmax});
   add("max_pool2d_backward_sum", std::make_shared<MaxPool2dBackwardSumOp>(), {pooled, argmax});
+  Graph graph;  // makes the ops that have no public class
+  Value x = graph.input("x", kImages, dtype), c = graph.input("c", kChannels);
+  const BatchNormResult norm = batch_norm_training(x, c, c, 1e-5f);
+  const Value dx = gradients(sum(norm.y), std::vector<Value>{x})[0];
+  add("batch_norm_training", norm.y.node().op, {image, channels, channels});
+  add("batch_norm_backward", dx.node().op, {image, image, channels, channels, channels});
   add("max_pool2d_3x3", std::make_shared<MaxPool2dOp>(three), {image});
 }
 

@@ -1,5 +1,6 @@
 #include "engine/kernels/pool2d.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -130,9 +131,9 @@ TEST_P(Pool2d, AverageMatchesReference) {
 }
 
 TEST_P(Pool2d, ReferenceGradientsMatchCentralDifferences) {
-  const Case& c = GetParam();
+  Case c = GetParam();
+  c.x = c.x.with(0, 1).with(3, std::min<std::int64_t>(c.x[3], 2));  // images and channels are alike
   const reference::Pool2d pool = reference_of(c);
-  if (c.x.elements() > 1000) GTEST_SKIP() << "large: the small cases show it";
   const auto x = to_doubles(distinct_tensor(c.x, DType::f32, 1));
   const auto dy = to_doubles(random_tensor({pool.windows()}, DType::f32, 2));
   const auto max_of = [&](const reference::Doubles& values) { return pool.max(values).y; };
