@@ -6,6 +6,7 @@
 
 #include "tests/support/cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -37,7 +38,7 @@ const GatherCase kGatherCases[] = {
     {"parallel", {50, 31, 17}, DType::u8, many_rows()},
 };
 
-class GatherRows : public testing::TestWithParam<GatherCase> {};
+class GatherRows : public DeviceTest<GatherCase> {};
 
 TEST_P(GatherRows, CopiesTheRows) {
   const GatherCase& test = GetParam();
@@ -46,8 +47,8 @@ TEST_P(GatherRows, CopiesTheRows) {
   graph.output("y", gather_rows(graph.input("table", test.table, test.dtype),
                                 graph.input("rows", {count}, DType::i32)));
   const Tensor table = random_tensor(test.table, test.dtype, 1, {0, 200});
-  const Tensor y =
-      interpret(graph, {{"table", table}, {"rows", Tensor::from(test.rows, {count})}})[0];
+  const Tensor y = interpret(graph, {{"table", table}, {"rows", Tensor::from(test.rows, {count})}},
+                             nullptr, device())[0];
   ASSERT_EQ(y.type(), (TensorType{test.table.with(0, count), test.dtype}));
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t row = std::min<std::int64_t>(
@@ -56,7 +57,7 @@ TEST_P(GatherRows, CopiesTheRows) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, GatherRows, testing::ValuesIn(kGatherCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Table, GatherRows, on_devices(kGatherCases), device_case_name);
 
 TEST(GatherRowsErrors, TypesAndEmptyTable) {
   Graph graph;

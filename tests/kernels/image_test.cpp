@@ -10,6 +10,7 @@
 #include "tests/support/cases.h"
 #include "tests/support/clock.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -38,7 +39,7 @@ const NormalizeCase kNormalizeCases[] = {
     {"parallel_bf16", {3, 64, 65, 4}, {{0.1f}, {0.2f, 0.3f, 1, 2}}, DType::bf16},
 };
 
-class NormalizeImages : public testing::TestWithParam<NormalizeCase> {};
+class NormalizeImages : public DeviceTest<NormalizeCase> {};
 
 TEST_P(NormalizeImages, MatchesReference) {
   const NormalizeCase& test = GetParam();
@@ -46,7 +47,7 @@ TEST_P(NormalizeImages, MatchesReference) {
   graph.output("y", normalize_images(graph.input("x", test.shape, DType::u8), test.normalization,
                                      test.dtype));
   const Tensor x = random_images(test.shape, 1);
-  const Tensor y = interpret(graph, {{"x", x}})[0];
+  const Tensor y = interpret(graph, {{"x", x}}, nullptr, device())[0];
   ASSERT_EQ(y.type(), (TensorType{test.shape, test.dtype}));
   if (x.elements() == 0) return;
   const auto of = [&](const std::vector<float>& values, std::int64_t i) {
@@ -64,7 +65,7 @@ TEST_P(NormalizeImages, MatchesReference) {
   EXPECT_TRUE(close_to(y, want, bound));
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, NormalizeImages, testing::ValuesIn(kNormalizeCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Table, NormalizeImages, on_devices(kNormalizeCases), device_case_name);
 
 TEST(NormalizeImagesErrors, CountsAndSigns) {
   Graph graph;
@@ -129,7 +130,7 @@ const GeometryCase kGeometryCases[] = {
       .elastic = 2}},
 };
 
-class RandomGeometry : public testing::TestWithParam<GeometryCase> {};
+class RandomGeometry : public DeviceTest<GeometryCase> {};
 
 TEST_P(RandomGeometry, MatchesReference) {
   const GeometryCase& test = GetParam();
@@ -138,7 +139,7 @@ TEST_P(RandomGeometry, MatchesReference) {
   graph.output("y", random_geometry(graph.input("x", test.shape, DType::u8), "geo", options));
   const Store store = store_at(kSeed, 3);
   const Tensor x = random_images(test.shape, 5);
-  const Tensor y = interpret(graph, {{"x", x}}, &store)[0];
+  const Tensor y = interpret(graph, {{"x", x}}, &store, device())[0];
   const std::int64_t h = test.shape[1], w = test.shape[2], c = test.shape[3];
   std::vector<double> want;
   for (std::int64_t image = 0; image < test.shape[0]; ++image) {
@@ -160,7 +161,7 @@ TEST_P(RandomGeometry, MatchesReference) {
   EXPECT_TRUE(close_to(y, want, test.is_exact ? 1e-9 : 0.5 + positions));
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, RandomGeometry, testing::ValuesIn(kGeometryCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Table, RandomGeometry, on_devices(kGeometryCases), device_case_name);
 
 // One image under one option in the first step whose draw `is_wanted`.
 Tensor transformed(const Tensor& image, const RandomImageOptions& options,

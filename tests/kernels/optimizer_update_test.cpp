@@ -9,6 +9,7 @@
 #include "tests/support/cases.h"
 #include "tests/support/clock.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/torch_vectors.h"
@@ -45,11 +46,11 @@ struct UpdateRun {
       graph.output(prefix + std::to_string(i), values[i]);
     }
   }
-  std::vector<Tensor> run(float rate, float scale, std::int32_t step) {
+  std::vector<Tensor> run(float rate, float scale, std::int32_t step, const Device& device) {
     inputs["rate"] = Tensor::scalar(rate);
     inputs["scale"] = Tensor::scalar(scale);
     const Store store = store_at(1, step);
-    return interpret(graph, inputs, &store);
+    return interpret(graph, inputs, &store, device);
   }
   double at(const std::string& name, std::size_t i, std::int64_t element) {
     return inputs[name + std::to_string(i)].span<float>()[static_cast<std::size_t>(element)];
@@ -74,7 +75,7 @@ const SgdCase kSgdCases[] = {
     {"nesterov", {.momentum = 0.9, .weight_decay = 0.01, .nesterov = true}, 1},
 };
 
-class SgdUpdateTest : public testing::TestWithParam<SgdCase> {};
+class SgdUpdateTest : public DeviceTest<SgdCase> {};
 
 TEST_P(SgdUpdateTest, MatchesReference) {
   const SgdUpdate& options = GetParam().options;
@@ -85,7 +86,7 @@ TEST_P(SgdUpdateTest, MatchesReference) {
   const SgdUpdateResult result = sgd_update(run.update, velocities, options);
   run.outputs("p'", result.parameters);
   run.outputs("v'", result.velocities);
-  const std::vector<Tensor> got = run.run(rate, scale, 7);
+  const std::vector<Tensor> got = run.run(rate, scale, 7, device());
   ASSERT_EQ(got.size(), kShapes.size() * (has_velocity ? 2 : 1));
   for (std::size_t i = 0; i < kShapes.size(); ++i) {
     std::vector<double> p, v, p_bound, v_bound;
@@ -109,7 +110,7 @@ TEST_P(SgdUpdateTest, MatchesReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, SgdUpdateTest, testing::ValuesIn(kSgdCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Table, SgdUpdateTest, on_devices(kSgdCases), device_case_name);
 
 struct AdamCase {
   const char* name;
@@ -127,7 +128,7 @@ const AdamCase kAdamCases[] = {
     {"other_betas", {.beta1 = 0.5, .beta2 = 0.9, .epsilon = 1e-3}, 1, 1},
 };
 
-class AdamUpdateTest : public testing::TestWithParam<AdamCase> {};
+class AdamUpdateTest : public DeviceTest<AdamCase> {};
 
 TEST_P(AdamUpdateTest, MatchesReference) {
   const AdamUpdate& options = GetParam().options;
@@ -138,7 +139,7 @@ TEST_P(AdamUpdateTest, MatchesReference) {
   run.outputs("p'", result.parameters);
   run.outputs("m'", result.first_moments);
   run.outputs("v'", result.second_moments);
-  const std::vector<Tensor> got = run.run(rate, scale, GetParam().step);
+  const std::vector<Tensor> got = run.run(rate, scale, GetParam().step, device());
   ASSERT_EQ(got.size(), kShapes.size() * 3);
   for (std::size_t i = 0; i < kShapes.size(); ++i) {
     std::vector<double> p, m, v, p_bound, m_bound, v_bound;
@@ -167,7 +168,7 @@ TEST_P(AdamUpdateTest, MatchesReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, AdamUpdateTest, testing::ValuesIn(kAdamCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Table, AdamUpdateTest, on_devices(kAdamCases), device_case_name);
 
 // Five steps of PyTorch's optimizers, the slots carried along.
 struct TorchCase {
@@ -192,7 +193,7 @@ const TorchCase kTorchCases[] = {
     {"adamw", 0.01f, true, {}, {.weight_decay = 0.1, .decoupled = true}},
 };
 
-class TorchOptimizer : public testing::TestWithParam<TorchCase> {};
+class TorchOptimizer : public DeviceTest<TorchCase> {};
 
 TEST_P(TorchOptimizer, FiveStepsAgree) {
   const TorchCase& test = GetParam();
@@ -226,7 +227,7 @@ TEST_P(TorchOptimizer, FiveStepsAgree) {
       run.inputs["g" + std::to_string(i)] =
           torch["g" + std::to_string(step) + "." + std::to_string(i)];
     }
-    const std::vector<Tensor> got = run.run(test.rate, 1, step);
+    const std::vector<Tensor> got = run.run(test.rate, 1, step, device());
     for (const int i : {0, 1}) {
       const std::string name = "p" + std::to_string(step) + "." + std::to_string(i);
       const std::vector<double> want = to_doubles(torch[name]);
@@ -243,7 +244,7 @@ TEST_P(TorchOptimizer, FiveStepsAgree) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, TorchOptimizer, testing::ValuesIn(kTorchCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Table, TorchOptimizer, on_devices(kTorchCases), device_case_name);
 
 TEST(SquaredNorm, MatchesReference) {
   const std::vector<Shape> shapes = {{}, {0}, {15}, {16}, {17}, {4097}, {100003}};
@@ -258,9 +259,11 @@ TEST(SquaredNorm, MatchesReference) {
     for (const double x : to_doubles(inputs[name])) want += x * x;
   }
   graph.output("y", squared_norm(values));
-  const Tensor got = interpret(graph, inputs)[0];
-  // 256 terms in each of 16 sums, then 4 levels.
-  EXPECT_TRUE(close_to(got, std::vector<double>{want}, error_bound(260, want, want)));
+  for (const Device& device : test_devices()) {
+    const Tensor got = interpret(graph, inputs, nullptr, device)[0];
+    // 256 terms in each of 16 sums, then 4 levels.
+    EXPECT_TRUE(close_to(got, std::vector<double>{want}, error_bound(260, want, want))) << device;
+  }
 }
 
 TEST(SquaredNorm, NanAndInfinityShow) {
@@ -269,8 +272,11 @@ TEST(SquaredNorm, NanAndInfinityShow) {
     std::vector<float> values(5000, 1.0f);
     values[4999] = bad;
     graph.output("y", squared_norm({graph.input("x", {5000})}));
-    const float got = interpret(graph, {{"x", Tensor::from(values, {5000})}})[0].item();
-    EXPECT_FALSE(std::isfinite(got)) << bad;
+    const std::map<std::string, Tensor> inputs = {{"x", Tensor::from(values, {5000})}};
+    for (const Device& device : test_devices()) {
+      const float got = interpret(graph, inputs, nullptr, device)[0].item();
+      EXPECT_FALSE(std::isfinite(got)) << bad << " on " << device;
+    }
   }
 }
 

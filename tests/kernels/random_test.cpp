@@ -10,6 +10,7 @@
 #include "tests/support/cases.h"
 #include "tests/support/clock.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -33,14 +34,14 @@ const RandomCase kRandomCases[] = {
     {"parallel", {3, 29, 1009}, 1000000},
 };
 
-class RandomTensors : public testing::TestWithParam<RandomCase> {};
+class RandomTensors : public DeviceTest<RandomCase> {};
 
 TEST_P(RandomTensors, UniformHasThePhiloxBits) {
   const RandomCase& test = GetParam();
   Graph graph;
   graph.output("y", random_uniform(graph, "u", test.shape));
   const Store store = store_at(kSeed, test.step);
-  const Tensor y = interpret(graph, {}, &store)[0];
+  const Tensor y = interpret(graph, {}, &store, device())[0];
   ASSERT_EQ(y.shape(), test.shape);
   const reference::RandomWords words{kSeed, "u", static_cast<std::uint32_t>(test.step)};
   const auto got = y.span<float>();
@@ -54,7 +55,7 @@ TEST_P(RandomTensors, NormalIsBoxAndMullersWithinTwoUlp) {
   Graph graph;
   graph.output("y", random_normal(graph, "n", test.shape));
   const Store store = store_at(kSeed, test.step);
-  const Tensor y = interpret(graph, {}, &store)[0];
+  const Tensor y = interpret(graph, {}, &store, device())[0];
   const reference::RandomWords words{kSeed, "n", static_cast<std::uint32_t>(test.step)};
   const auto got = y.span<float>();
   for (std::int64_t i = 0; i < y.elements(); ++i) {
@@ -68,7 +69,7 @@ TEST_P(RandomTensors, NormalIsBoxAndMullersWithinTwoUlp) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, RandomTensors, testing::ValuesIn(kRandomCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Table, RandomTensors, on_devices(kRandomCases), device_case_name);
 
 TEST(RandomTensor, NumbersDependOnSeedStepAndNameAlone) {
   const auto draw = [](std::uint64_t seed, std::int32_t step, const char* name, bool has_other) {
@@ -112,7 +113,7 @@ const DropoutCase kDropoutCases[] = {
     {"parallel_bf16", {3, 40001}, DType::bf16, 0.3f},
 };
 
-class Dropout : public testing::TestWithParam<DropoutCase> {};
+class Dropout : public DeviceTest<DropoutCase> {};
 
 // Forward against the definition, and the gradient with the very same mask.
 TEST_P(Dropout, MatchesReference) {
@@ -129,7 +130,7 @@ TEST_P(Dropout, MatchesReference) {
   const Tensor x_value = random_tensor(test.shape, test.dtype, 1);
   const Tensor dy_value = random_tensor(test.shape, test.dtype, 2);
   const Store store = store_at(kSeed, 5);
-  const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}}, &store);
+  const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}}, &store, device());
   if (x_value.elements() == 0) return;
 
   const reference::RandomWords words{kSeed, "drop", 5};
@@ -152,7 +153,7 @@ TEST_P(Dropout, MatchesReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, Dropout, testing::ValuesIn(kDropoutCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Table, Dropout, on_devices(kDropoutCases), device_case_name);
 
 TEST(DropoutErrors, RateAndDtype) {
   Graph graph;
@@ -162,13 +163,15 @@ TEST(DropoutErrors, RateAndDtype) {
   EXPECT_THROW(dropout(graph.input("i", {2}, DType::i32), "d", 0.5f), InvalidArgument);
 }
 
-TEST(Dropout, NanComesThrough) {
+TEST(DropoutOfNan, ComesThrough) {
   Graph graph;
   graph.output("y", dropout(graph.input("x", {64}), "drop", 0.5f));
   const Store store = store_at(1, 0);
-  const Tensor y =
-      interpret(graph, {{"x", Tensor::from(std::vector<float>(64, NAN), {64})}}, &store)[0];
-  for (const float value : y.to_floats()) EXPECT_TRUE(std::isnan(value));
+  for (const Device& device : test_devices()) {
+    const Tensor y = interpret(graph, {{"x", Tensor::from(std::vector<float>(64, NAN), {64})}},
+                               &store, device)[0];
+    for (const float value : y.to_floats()) EXPECT_TRUE(std::isnan(value)) << device;
+  }
 }
 
 struct ShuffleCase {
@@ -182,7 +185,7 @@ const ShuffleCase kShuffleCases[] = {
     {"leaves_a_rest", 23, 4}, {"batch_one", 5, 1},     {"parallel", 1000, 333},
 };
 
-class ShuffledRows : public testing::TestWithParam<ShuffleCase> {};
+class ShuffledRows : public DeviceTest<ShuffleCase> {};
 
 TEST_P(ShuffledRows, EachEpochTakesDistinctRowsInANewOrder) {
   const ShuffleCase& test = GetParam();
@@ -194,7 +197,7 @@ TEST_P(ShuffledRows, EachEpochTakesDistinctRowsInANewOrder) {
   for (int epoch = 0; epoch < 2; ++epoch) {
     for (std::int64_t step = 0; step < steps; ++step) {
       set_step(store, static_cast<std::int32_t>(epoch * steps + step));
-      const Tensor rows = interpret(graph, {}, &store)[0];
+      const Tensor rows = interpret(graph, {}, &store, device())[0];
       ASSERT_EQ(rows.elements(), test.batch);
       const auto values = rows.span<std::int32_t>();
       epochs[epoch].insert(epochs[epoch].end(), values.begin(), values.end());
@@ -209,9 +212,9 @@ TEST_P(ShuffledRows, EachEpochTakesDistinctRowsInANewOrder) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, ShuffledRows, testing::ValuesIn(kShuffleCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Table, ShuffledRows, on_devices(kShuffleCases), device_case_name);
 
-TEST(ShuffledRows, RejectsABatchAboveTheRows) {
+TEST(ShuffledRowsErrors, BatchAboveTheRows) {
   Graph graph;
   try {
     shuffled_rows(graph, "s", 10, 11);

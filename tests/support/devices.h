@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <tuple>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "engine/core/device.h"
 
@@ -27,5 +30,28 @@ inline std::vector<Device> test_devices() {
   }
   return devices;
 }
+
+// A fixture whose cases run on each of test_devices(): GetParam() is the case, device() where it
+// runs. Goes with INSTANTIATE_TEST_SUITE_P(Table, Fixture, on_devices(kCases), device_case_name).
+template <class Case>
+class DeviceTest : public testing::TestWithParam<std::tuple<Case, Device>> {
+ public:
+  using Base = testing::TestWithParam<std::tuple<Case, Device>>;
+  static const Case& GetParam() { return std::get<0>(Base::GetParam()); }
+  static const Device& device() { return std::get<1>(Base::GetParam()); }
+};
+
+template <class Cases>
+auto on_devices(const Cases& cases) {
+  return testing::Combine(testing::ValuesIn(cases), testing::ValuesIn(test_devices()));
+}
+
+// The case's name and, off the CPU, the device's: "odd_sizes", "odd_sizes_cuda0".
+inline constexpr auto device_case_name = [](const auto& info) {
+  const auto& [test, device] = info.param;
+  std::string name = test.name;
+  if (!device.is_cpu()) name += "_cuda" + std::to_string(device.index());
+  return name;
+};
 
 }  // namespace engine

@@ -1,16 +1,20 @@
 #include "tests/support/interpret.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
 
+#include "engine/core/backend.h"
 #include "engine/core/source_ops.h"
 
 namespace engine {
 namespace {
 
 constexpr std::int64_t kGuard = 256;
-constexpr std::uint8_t kGuardByte = 0xA5;
+// Around outputs and scratch: what a kernel is unlikely to write. Around inputs: NaN, so that what
+// is read there shows.
+constexpr std::uint8_t kWriteGuard = 0xA5, kReadGuard = 0xFF;
 
 [[noreturn]] void fail(const Node& node, const std::string& what) {
   throw std::runtime_error("interpret: %" + std::to_string(node.id) + " " + node.name + " = " +
@@ -18,58 +22,77 @@ constexpr std::uint8_t kGuardByte = 0xA5;
                            "): " + what);
 }
 
-// Memory between two guard bands. All bits set: NaN in every floating type.
+// Memory between two guard bands, on a device. It begins with all bits set: NaN in every floating
+// type.
 class Guarded {
  public:
-  explicit Guarded(std::int64_t bytes)
+  Guarded(std::int64_t bytes, Device device, std::uint8_t guard)
       : bytes_(bytes),
-        memory_(static_cast<std::uint8_t*>(std::aligned_alloc(
-            256, static_cast<std::size_t>(2 * kGuard + (bytes + 255) / 256 * 256)))) {
-    std::memset(memory_.get(), kGuardByte, static_cast<std::size_t>(bytes + 2 * kGuard));
-    std::memset(data(), 0xFF, static_cast<std::size_t>(bytes));
+        guard_(guard),
+        memory_(Tensor::empty({2 * kGuard + (bytes + 255) / 256 * 256}, DType::u8, device)) {
+    std::vector<std::uint8_t> image(static_cast<std::size_t>(memory_.bytes()), guard);
+    std::fill_n(image.begin() + kGuard, bytes, std::uint8_t{0xFF});
+    copy(memory_.data(), image.data(), memory_.bytes());
   }
-  std::uint8_t* data() const { return memory_.get() + kGuard; }
+  std::uint8_t* data() const { return static_cast<std::uint8_t*>(memory_.data()) + kGuard; }
   std::int64_t bytes() const { return bytes_; }
   bool intact() const {
-    for (std::int64_t i = 0; i < kGuard; ++i) {
-      if (memory_.get()[i] != kGuardByte || data()[bytes_ + i] != kGuardByte) return false;
-    }
-    return true;
+    const std::vector<std::uint8_t> image = read(memory_.data(), memory_.bytes());
+    const auto is_guard = [&](std::uint8_t byte) { return byte == guard_; };
+    return std::all_of(image.begin(), image.begin() + kGuard, is_guard) &&
+           std::all_of(image.begin() + kGuard + bytes_, image.end(), is_guard);
   }
-  void copy_from(const void* source) const {
-    if (bytes_ > 0) std::memcpy(data(), source, static_cast<std::size_t>(bytes_));
-  }
-  bool equals(const void* other) const {
-    return bytes_ == 0 || std::memcmp(data(), other, static_cast<std::size_t>(bytes_)) == 0;
+  // From host or device memory.
+  void copy_from(const void* source) const { copy(data(), source, bytes_); }
+  std::vector<std::uint8_t> content() const { return read(data(), bytes_); }
+  Tensor to_host(const TensorType& type) const {
+    Tensor tensor = Tensor::empty(type.shape, type.dtype, Device::cpu());
+    copy(tensor.data(), data(), bytes_);
+    return tensor;
   }
 
  private:
-  struct Free {
-    void operator()(std::uint8_t* memory) const { std::free(memory); }
-  };
+  void copy(void* to, const void* from, std::int64_t bytes) const {
+    const Device& device = memory_.device();
+    backend_of(device).copy(to, from, bytes, device.index(), nullptr);
+    backend_of(device).synchronize(device.index(), nullptr);
+  }
+  std::vector<std::uint8_t> read(const void* from, std::int64_t bytes) const {
+    std::vector<std::uint8_t> result(static_cast<std::size_t>(bytes));
+    copy(result.data(), from, bytes);
+    return result;
+  }
+
   std::int64_t bytes_;
-  std::unique_ptr<std::uint8_t, Free> memory_;
+  std::uint8_t guard_;
+  Tensor memory_;
 };
 
+bool same_content(const Guarded& memory, const Tensor& host) {
+  const std::vector<std::uint8_t> content = memory.content();
+  return content.empty() || std::memcmp(content.data(), host.data(), content.size()) == 0;
+}
+
 // One call of a node's kernel. `in_place` is the pair whose buffers are shared, or null.
-std::vector<std::shared_ptr<Guarded>> call(const Node& node, Kernel& kernel, Device device,
+std::vector<std::unique_ptr<Guarded>> call(const Node& node, Kernel& kernel, Device device,
                                            const std::vector<Tensor>& inputs,
                                            const InPlacePair* in_place) {
   std::vector<std::unique_ptr<Guarded>> in;
   for (const Tensor& tensor : inputs) {
-    in.push_back(std::make_unique<Guarded>(tensor.bytes()));
+    in.push_back(std::make_unique<Guarded>(tensor.bytes(), device, kReadGuard));
     in.back()->copy_from(tensor.data());
   }
-  std::vector<std::shared_ptr<Guarded>> out;
-  for (const TensorType& type : node.outputs)
-    out.push_back(std::make_shared<Guarded>(type.bytes()));
+  std::vector<std::unique_ptr<Guarded>> out;
+  for (const TensorType& type : node.outputs) {
+    out.push_back(std::make_unique<Guarded>(type.bytes(), device, kWriteGuard));
+  }
   if (in_place != nullptr) {
     if (in[in_place->input]->bytes() != out[in_place->output]->bytes()) {
       fail(node, "an in-place pair of different sizes");
     }
     out[in_place->output]->copy_from(in[in_place->input]->data());
   }
-  const Guarded scratch(kernel.scratch_bytes());
+  const Guarded scratch(kernel.scratch_bytes(), device, kWriteGuard);
 
   std::vector<const void*> in_pointers;
   std::vector<void*> out_pointers;
@@ -83,7 +106,7 @@ std::vector<std::shared_ptr<Guarded>> call(const Node& node, Kernel& kernel, Dev
   for (std::size_t i = 0; i < in.size(); ++i) {
     const std::string name = "input " + std::to_string(i);
     if (!in[i]->intact()) fail(node, "wrote outside " + name);
-    if (!in[i]->equals(inputs[i].data())) fail(node, "changed " + name);
+    if (!same_content(*in[i], inputs[i])) fail(node, "changed " + name);
   }
   for (std::size_t i = 0; i < out.size(); ++i) {
     if (!out[i]->intact()) fail(node, "wrote outside output " + std::to_string(i));
@@ -92,8 +115,8 @@ std::vector<std::shared_ptr<Guarded>> call(const Node& node, Kernel& kernel, Dev
   return out;
 }
 
-std::vector<Tensor> evaluate(const Node& node, const std::vector<Tensor>& inputs) {
-  const Device device = Device::cpu();
+// From and to the CPU.
+std::vector<Tensor> evaluate(const Node& node, const std::vector<Tensor>& inputs, Device device) {
   std::vector<TensorType> types;
   for (const Tensor& tensor : inputs) types.push_back(tensor.type());
   const auto kernel = node.op->prepare({device, types, node.outputs, {}});
@@ -101,8 +124,9 @@ std::vector<Tensor> evaluate(const Node& node, const std::vector<Tensor>& inputs
 
   const auto check_same = [&](const auto& again, const std::string& what) {
     for (std::size_t i = 0; i < out.size(); ++i) {
-      if (!out[i]->equals(again[i]->data()))
+      if (out[i]->content() != again[i]->content()) {
         fail(node, what + " gave another output " + std::to_string(i));
+      }
     }
   };
   check_same(call(node, *kernel, device, inputs, nullptr), "a second run");
@@ -112,10 +136,7 @@ std::vector<Tensor> evaluate(const Node& node, const std::vector<Tensor>& inputs
 
   std::vector<Tensor> results;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const TensorType& type = node.outputs[i];
-    // The guarded memory lives as long as the tensor over it.
-    results.push_back(Tensor::borrow(out[i]->data(), type.shape, type.dtype, device,
-                                     [keep = out[i]]() mutable { keep.reset(); }));
+    results.push_back(out[i]->to_host(node.outputs[i]));
   }
   return results;
 }
@@ -131,7 +152,7 @@ Tensor state_value(const StateSpec& spec, const Store* store) {
 }  // namespace
 
 std::vector<Tensor> interpret(const Graph& graph, const std::map<std::string, Tensor>& inputs,
-                              const Store* store) {
+                              const Store* store, Device device) {
   std::vector<std::vector<Tensor>> values(graph.nodes().size());
   for (const Node& node : graph.nodes()) {
     auto& results = values[static_cast<std::size_t>(node.id)];
@@ -141,9 +162,9 @@ std::vector<Tensor> interpret(const Graph& graph, const std::map<std::string, Te
       if (found->second.type() != node.outputs[0]) {
         fail(node, join("takes ", node.outputs[0], ", was given ", found->second.type()));
       }
-      results = {found->second};
+      results = {found->second.to(Device::cpu())};
     } else if (const auto* constant = dynamic_cast<const ConstantOp*>(node.op.get())) {
-      results = {constant->tensor};
+      results = {constant->tensor.to(Device::cpu())};
     } else if (const auto* state = dynamic_cast<const ReadStateOp*>(node.op.get())) {
       const StateSpec* spec = graph.find_state(state->state_name);
       if (spec == nullptr) fail(node, "there is no state of this name");
@@ -154,7 +175,7 @@ std::vector<Tensor> interpret(const Graph& graph, const std::map<std::string, Te
         arguments.push_back(values[static_cast<std::size_t>(input.node_id())]
                                   [static_cast<std::size_t>(input.output_index())]);
       }
-      results = evaluate(node, arguments);
+      results = evaluate(node, arguments, device);
     }
   }
   std::vector<Tensor> outputs;

@@ -9,15 +9,18 @@
 
 namespace engine {
 
-// The outputs of a graph, in order of Graph::outputs(), evaluated node by node without compile():
-// each node is prepared by itself. State comes from `store` where it has the entry, else from the
-// entry's Init; updates are not applied. For every node:
-//   - outputs and scratch begin as NaN (all bits set) and have guard bands before and behind;
+// The outputs of a graph, in order of Graph::outputs(), evaluated node by node on `device` without
+// compile(): each node is prepared by itself. Inputs may lie anywhere, outputs are CPU tensors.
+// State comes from `store` where it has the entry, else from the entry's Init; updates are not
+// applied. For every node:
+//   - outputs and scratch begin as NaN (all bits set) and have guard bands before and behind, as
+//   inputs
+//     have, whose bands are NaN;
 //   - inputs must be unchanged afterwards;
 //   - a second run must give the same bits;
 //   - for each in-place pair, a run with the output over the input must give the same bits.
 // Throws std::runtime_error naming the node when one of these fails, or an input is missing.
 std::vector<Tensor> interpret(const Graph& graph, const std::map<std::string, Tensor>& inputs,
-                              const Store* store = nullptr);
+                              const Store* store = nullptr, Device device = Device::cpu());
 
 }  // namespace engine
