@@ -1,7 +1,6 @@
 #include "engine/kernels/gather_rows.h"
 
 #include "engine/kernels/cpu/gather_rows.h"
-#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -29,7 +28,7 @@ class GatherRowsOp final : public Op {
     return {.bytes = 2 * outputs[0].bytes() + inputs[1].bytes()};
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) return cuda::prepare_gather_rows(context);
     return cpu::prepare_gather_rows(context);
   }
 };

@@ -4,7 +4,6 @@
 
 #include "engine/core/random.h"
 #include "engine/kernels/cpu/image.h"
-#include "engine/kernels/no_kernel.h"
 #include "engine/kernels/random.h"
 
 namespace engine {
@@ -55,7 +54,7 @@ class NormalizeImagesOp final : public Op {
   std::vector<Value> gradient(const GradientContext&) const override { return {Value()}; }
 
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) return cuda::prepare_normalize_images(normalization_, context);
     return cpu::prepare_normalize_images(normalization_, context);
   }
 
@@ -86,7 +85,8 @@ class RandomGeometryOp final : public Op {
   Effect effect() const override { return Effect::random; }
 
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda())
+      return cuda::prepare_random_geometry(options_, hash_name(key_name_), context);
     return cpu::prepare_random_geometry(options_, hash_name(key_name_), context);
   }
 

@@ -3,7 +3,6 @@
 #include <iomanip>
 
 #include "engine/kernels/cpu/optimizer_update.h"
-#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -66,7 +65,7 @@ class SgdUpdateOp final : public UpdateOp {
                 " weight_decay=", options_.weight_decay, " nesterov=", options_.nesterov);
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) return cuda::prepare_sgd_update(options_, count(), context);
     return cpu::prepare_sgd_update(options_, count(), context);
   }
 
@@ -84,7 +83,7 @@ class AdamUpdateOp final : public UpdateOp {
                 " weight_decay=", options_.weight_decay, " decoupled=", options_.decoupled);
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) return cuda::prepare_adam_update(options_, count(), context);
     return cpu::prepare_adam_update(options_, count(), context);
   }
 
@@ -103,7 +102,7 @@ class SquaredNormOp final : public Op {
   }
   PrecisionClass precision() const override { return PrecisionClass::f32; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) return cuda::prepare_squared_norm(context);
     return cpu::prepare_squared_norm(context);
   }
 };

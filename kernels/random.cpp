@@ -4,7 +4,6 @@
 
 #include "engine/core/random.h"
 #include "engine/kernels/cpu/random.h"
-#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -47,7 +46,7 @@ class RandomTensorOp final : public RandomOp {
   std::vector<Value> gradient(const GradientContext&) const override { return {Value()}; }
   PrecisionClass precision() const override { return PrecisionClass::f32; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) return cuda::prepare_random(distribution_, hash(), context);
     return cpu::prepare_random(distribution_, hash(), context);
   }
 
@@ -79,7 +78,7 @@ class DropoutOp final : public RandomOp {
   }
   std::vector<InPlacePair> in_place() const override { return {{0, 0}}; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) return cuda::prepare_dropout(rate_, hash(), context);
     return cpu::prepare_dropout(rate_, hash(), context);
   }
 
@@ -102,7 +101,7 @@ class ShuffledRowsOp final : public RandomOp {
   }
   std::vector<Value> gradient(const GradientContext&) const override { return {Value()}; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) return cuda::prepare_shuffled_rows(rows_, hash(), context);
     return cpu::prepare_shuffled_rows(rows_, hash(), context);
   }
 

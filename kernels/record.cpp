@@ -1,7 +1,6 @@
 #include "engine/kernels/record.h"
 
 #include "engine/kernels/cpu/record.h"
-#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -24,7 +23,7 @@ class RecordInRingOp final : public Op {
     return {.bytes = 24};  // in place, as it nearly always is
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) return cuda::prepare_record_in_ring(context);
     return cpu::prepare_record_in_ring(context);
   }
 };

@@ -3,7 +3,6 @@
 #include <iomanip>
 
 #include "engine/kernels/cpu/schedule.h"
-#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -27,7 +26,7 @@ class ScheduleOp final : public Op {
   std::vector<Value> gradient(const GradientContext&) const override { return {Value()}; }
   PrecisionClass precision() const override { return PrecisionClass::f32; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) return cuda::prepare_schedule(options_);
     return cpu::prepare_schedule(options_);
   }
 

@@ -21,3 +21,13 @@ ImageGeometry image_geometry(const RandomImageOptions& options, RandomStream ran
                              std::int64_t index);
 
 }  // namespace engine::cpu
+
+namespace engine::cuda {
+
+std::unique_ptr<Kernel> prepare_normalize_images(const Normalization& normalization,
+                                                 const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_random_geometry(const RandomImageOptions& options,
+                                                std::uint64_t name_hash,
+                                                const PrepareContext& context);
+
+}  // namespace engine::cuda

@@ -16,3 +16,13 @@ std::unique_ptr<Kernel> prepare_adam_update(const AdamUpdate& options, int count
 std::unique_ptr<Kernel> prepare_squared_norm(const PrepareContext& context);
 
 }  // namespace engine::cpu
+
+namespace engine::cuda {
+
+std::unique_ptr<Kernel> prepare_sgd_update(const SgdUpdate& options, int count,
+                                           const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_adam_update(const AdamUpdate& options, int count,
+                                            const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_squared_norm(const PrepareContext& context);
+
+}  // namespace engine::cuda

@@ -22,3 +22,14 @@ std::unique_ptr<Kernel> prepare_shuffled_rows(std::int64_t rows, std::uint64_t n
                                               const PrepareContext& context);
 
 }  // namespace engine::cpu
+
+namespace engine::cuda {
+
+std::unique_ptr<Kernel> prepare_random(cpu::Distribution distribution, std::uint64_t name_hash,
+                                       const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_dropout(float rate, std::uint64_t name_hash,
+                                        const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_shuffled_rows(std::int64_t rows, std::uint64_t name_hash,
+                                              const PrepareContext& context);
+
+}  // namespace engine::cuda

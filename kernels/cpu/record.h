@@ -10,3 +10,9 @@ namespace engine::cpu {
 std::unique_ptr<Kernel> prepare_record_in_ring(const PrepareContext& context);
 
 }  // namespace engine::cpu
+
+namespace engine::cuda {
+
+std::unique_ptr<Kernel> prepare_record_in_ring(const PrepareContext& context);
+
+}  // namespace engine::cuda

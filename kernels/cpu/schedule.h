@@ -11,3 +11,9 @@ namespace engine::cpu {
 std::unique_ptr<Kernel> prepare_schedule(const Schedule& schedule);
 
 }  // namespace engine::cpu
+
+namespace engine::cuda {
+
+std::unique_ptr<Kernel> prepare_schedule(const Schedule& schedule);
+
+}  // namespace engine::cuda
