@@ -62,7 +62,7 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchConfig&
 
 // Launches a kernel by its name: ENGINE_LAUNCH(relu_kernel, config, stream, x, y, count).
 #define ENGINE_LAUNCH(kernel, config, stream, ...) \
-  ::engine::cuda::launch(#kernel, kernel, config, stream, __VA_ARGS__)
+  ::engine::cuda::launch(#kernel, kernel, config, stream __VA_OPT__(, ) __VA_ARGS__)
 
 // Dynamic shared memory in a kernel: ENGINE_DYNAMIC_SHARED(float, tile); one spelling for nvcc and
 // the emulator.

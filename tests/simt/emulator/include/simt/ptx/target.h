@@ -1,0 +1,16 @@
+#pragma once
+
+#include "simt/operations.h"
+
+#define ENGINE_PTX ENGINE_SIMT_DEVICE
+#define ENGINE_PTX_SM90 1
+// The last parameter of wrappers that can fail: where the kernel called them.
+#define ENGINE_SIMT_HERE ::engine::simt::Location where = ::engine::simt::Location::here()
+
+namespace engine::ptx {
+
+ENGINE_PTX std::uint32_t shared_address(const void* p) {
+  return simt::shared_address(p);
+}
+
+}  // namespace engine::ptx

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <cuda_runtime_api.h>
+
+#include "simt/control.h"
+#include "simt/fiber.h"
+
+// What the files of the emulated CUDA runtime share.
+namespace engine::simt {
+
+extern Counters runtime_counters;
+extern std::vector<Report> recorded_reports;
+void record_launch(const char* kernel);
+
+std::string describe_mbarrier(std::uint32_t address, Block* block);
+
+// Work on a stream; `perform` runs when a synchronisation needs it.
+cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> perform);
+void drain_stream(cudaStream_t stream);
+void drain_all_streams();
+bool is_capturing(cudaStream_t stream);
+
+// An error of a kernel stays until reset(); others are returned once.
+cudaError_t sticky_error();
+cudaError_t returned(cudaError_t error);
+cudaError_t last_error(bool clear);
+void clear_errors();
+
+}  // namespace engine::simt
