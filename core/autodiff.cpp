@@ -39,7 +39,9 @@ void propagate(const Node& node, std::vector<Value> output_gradients,
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     wanted[i] = depends[static_cast<std::size_t>(node.inputs[i].node_id())] != 0;
   }
-  const std::vector<Value> inputs = node.inputs;  // the node list grows below
+  const std::vector<Value> inputs = node.inputs;
+  const std::string layer = node.name.substr(0, node.name.rfind('/'));
+  const NameScope names(Graph::of(outputs[0]), layer == node.name ? "" : layer);
   const std::vector<Value> flows = node.op->gradient(
       {inputs, outputs, output_gradients, std::span<const bool>(wanted.get(), inputs.size())});
   ENGINE_CHECK(flows.size() == inputs.size(), "gradients: ", node.op->name(), " gave ",

@@ -60,6 +60,10 @@ Graph::Graph(Graph&&) noexcept = default;
 Graph& Graph::operator=(Graph&&) noexcept = default;
 Graph::~Graph() = default;
 
+Graph Graph::share() const {
+  return Graph(data_);
+}
+
 Graph Graph::of(const Value& value) {
   ENGINE_CHECK(value, "graph: of an empty Value");
   return Graph(value.graph_->shared_from_this());
@@ -169,6 +173,7 @@ std::vector<Value> Graph::add(std::shared_ptr<const Op> op, std::vector<Value> i
   node.inputs = std::move(inputs);
 
   std::string base(name.empty() ? op->name() : name);
+  if (name.empty() && !data_->name_prefix.empty()) base = join(data_->name_prefix, '/', base);
   auto count = data_->name_counts.find(base);
   if (count == data_->name_counts.end()) {
     data_->name_counts.emplace(base, 1);
@@ -192,6 +197,21 @@ Value Graph::add1(std::shared_ptr<const Op> op, std::vector<Value> inputs, std::
 
 Value Graph::output_of(const Node& node, int index) const {
   return Value(data_.get(), node.id, index);
+}
+
+void Graph::set_name_prefix(std::string prefix) {
+  data_->name_prefix = std::move(prefix);
+}
+const std::string& Graph::name_prefix() const {
+  return data_->name_prefix;
+}
+
+NameScope::NameScope(Graph graph, std::string prefix)
+    : graph_(std::move(graph)), previous_(graph_.name_prefix()) {
+  if (!prefix.empty()) graph_.set_name_prefix(std::move(prefix));
+}
+NameScope::~NameScope() {
+  graph_.set_name_prefix(std::move(previous_));
 }
 
 const std::deque<Node>& Graph::nodes() const {
@@ -303,8 +323,9 @@ void GraphCopy::copy(const Node& node) {
 
 void GraphCopy::copy(const Node& node, std::vector<Value> inputs) {
   if (dynamic_cast<const ReadStateOp*>(node.op.get()) != nullptr) return;  // declared already
-  // "name#2" goes in as "name" when its sibling is gone; its number is no part of the meaning.
-  map_[static_cast<std::size_t>(node.id)] = target_.add(node.op, std::move(inputs), node.name);
+  // The numbers of equal names are given anew, so that they do not pile up from pass to pass.
+  map_[static_cast<std::size_t>(node.id)] = target_.add(
+      node.op, std::move(inputs), std::string_view(node.name).substr(0, node.name.find('#')));
 }
 
 Graph GraphCopy::finish() {

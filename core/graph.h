@@ -120,6 +120,10 @@ class Graph {
   // The same for an op with one output.
   Value add1(std::shared_ptr<const Op> op, std::vector<Value> inputs, std::string_view name = "");
 
+  // Names of nodes added from now on begin with this and a slash. NameScope sets it for a while.
+  void set_name_prefix(std::string prefix);
+  const std::string& name_prefix() const;
+
   const std::deque<Node>& nodes() const;
   Value output_of(const Node& node, int index) const;
   const std::vector<std::pair<std::string, Value>>& outputs() const;
@@ -130,12 +134,28 @@ class Graph {
   // State name -> new value, in order of update_state().
   const std::vector<std::pair<std::string, Value>>& updates() const;
 
+  // A second handle on the same graph.
+  Graph share() const;
   // The graph of a Value: what ops use to add nodes next to their inputs.
   static Graph of(const Value& value);
 
  private:
   explicit Graph(std::shared_ptr<GraphData> data);
   std::shared_ptr<GraphData> data_;
+};
+
+// Puts nodes that are added while it lives under a name, so that errors, plans and profiles say
+// which layer a node belongs to: "conv1/conv2d". Layers hold one.
+class NameScope {
+ public:
+  NameScope(Graph graph, std::string prefix);
+  ~NameScope();
+  NameScope(const NameScope&) = delete;
+  NameScope& operator=(const NameScope&) = delete;
+
+ private:
+  Graph graph_;
+  std::string previous_;
 };
 
 // One node a line: "%3 f32[64, 32] = relu(%2)  # hidden/relu".

@@ -18,6 +18,7 @@ struct GraphData : std::enable_shared_from_this<GraphData> {
   std::vector<StateSpec> states;
   std::map<std::string, Value, std::less<>> state_values;
   std::map<std::string, int, std::less<>> name_counts;
+  std::string name_prefix;
 };
 
 // Copies a graph node by node into a new one; a pass decides what becomes of each. Names, state,

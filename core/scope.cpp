@@ -13,6 +13,10 @@ Scope Scope::operator/(std::int64_t number) const {
   return *this / std::to_string(number);
 }
 
+NameScope Scope::name_nodes() const {
+  return NameScope(graph_->share(), prefix_);
+}
+
 std::string Scope::full_name(std::string_view name) const {
   return prefix_.empty() ? std::string(name) : join(prefix_, '.', name);
 }

@@ -31,6 +31,9 @@ class Scope {
               StateRole role = StateRole::counter, DType dtype = DType::f32) const;
   void update(std::string_view name, const Value& value) const;
 
+  // Names the nodes that a layer adds after its scope, as long as the result lives.
+  NameScope name_nodes() const;
+
   // The full name of an entry: prefix and name joined by a dot.
   std::string full_name(std::string_view name) const;
 

@@ -5,6 +5,7 @@
 namespace engine {
 
 Value conv2d(const Scope& scope, const Value& x, const Conv2dOptions& options) {
+  const NameScope names = scope.name_nodes();
   const std::string name = scope.prefix();
   ENGINE_CHECK(x.shape().rank() == 4, "conv2d: ", name, ": x is ", x.type(),
                "; it must be [n, h, w, channels]");

@@ -7,6 +7,7 @@
 namespace engine {
 
 Value linear(const Scope& scope, const Value& x, const LinearOptions& options) {
+  const NameScope names = scope.name_nodes();
   ENGINE_CHECK(x.shape().rank() == 2, "linear: ", scope.prefix(), ": x is ", x.type(),
                "; it must be [n, features] (see flatten)");
   ENGINE_CHECK(options.units > 0, "linear: ", scope.prefix(), ": units is ", options.units,

@@ -17,6 +17,7 @@ void move_towards(const Scope& scope, std::string_view name, const Value& value,
 }  // namespace
 
 Value batch_norm(const Scope& scope, const Value& x, const BatchNormOptions& options) {
+  const NameScope names = scope.name_nodes();
   const Shape& shape = x.shape();
   ENGINE_CHECK(shape.rank() >= 2, "batch_norm: ", scope.prefix(), ": x is ", x.type(),
                "; it must have axes to average over before the last");

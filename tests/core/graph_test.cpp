@@ -70,6 +70,23 @@ TEST(Graph, PrintsOneNodeALine) {
             "output y = %1\n");
 }
 
+TEST(Graph, NamesNodesAfterTheirLayer) {
+  Graph graph;
+  const Scope net(graph);
+  const Value x = graph.input("x", {2});
+  const auto layer = [&](const Scope& scope, const Value& value) {
+    const NameScope names = scope.name_nodes();
+    return scale(value);
+  };
+  EXPECT_EQ(layer(net / "a", x).node().name, "a/scale");
+  const Value twin = layer(net / "a", x);
+  EXPECT_EQ(twin.node().name, "a/scale#2");
+  EXPECT_EQ(scale(x).node().name, "scale");
+  // What the gradient adds belongs to the same layer.
+  const Value dx = gradients(total(twin), std::vector<Value>{x})[0];
+  EXPECT_EQ(dx.node().name, "a/scale#3");
+}
+
 std::vector<float> run_output(const Graph& graph, const std::string& name,
                               const std::vector<std::pair<std::string, Tensor>>& inputs) {
   Store store(Device::cpu());

@@ -18,7 +18,7 @@ TEST(Simplify, DropsDeadNodesAndMergesEqualOnes) {
   graph.output("y", add_n({scale(x), scale(x)}));
   EXPECT_EQ(join(simplify(graph)),
             "%0 f32[2] = input{x f32[2]}()  # x\n"
-            "%1 f32[2] = scale{2}(%0)  # scale#2\n"
+            "%1 f32[2] = scale{2}(%0)  # scale\n"
             "%2 f32[2] = add_n(%1, %1)  # add_n\n"
             "output y = %2\n");
 }
