@@ -195,10 +195,6 @@ Value Graph::add1(std::shared_ptr<const Op> op, std::vector<Value> inputs, std::
   return add(std::move(op), std::move(inputs), name).front();
 }
 
-Value Graph::output_of(const Node& node, int index) const {
-  return Value(data_.get(), node.id, index);
-}
-
 void Graph::set_name_prefix(std::string prefix) {
   data_->name_prefix = std::move(prefix);
 }

@@ -125,7 +125,6 @@ class Graph {
   const std::string& name_prefix() const;
 
   const std::deque<Node>& nodes() const;
-  Value output_of(const Node& node, int index) const;
   const std::vector<std::pair<std::string, Value>>& outputs() const;
   const std::vector<StateSpec>& states() const;
   const StateSpec* find_state(std::string_view name) const;  // null when there is none

@@ -43,7 +43,7 @@ bool gradients_meet_relu(const Graph& graph, const Value& argmax, const Value& r
   };
   return only_read_by(graph, argmax, uses, [&](const Node& reader) {
     return dynamic_cast<const MaxPool2dBackwardOp*>(reader.op.get()) != nullptr &&
-           only_read_by(graph, graph.output_of(reader, 0), uses, is_masked);
+           only_read_by(graph, reader.output(0), uses, is_masked);
   });
 }
 
@@ -58,7 +58,7 @@ std::vector<Value> into_pool(Graph& graph, const Node& node, const Uses& uses, c
   });
   MaxPool2dOp::Extras extras = pool->extras();
   if (!alone) return {};
-  if (extras.argmax && !gradients_meet_relu(graph, graph.output_of(node, 1), r, uses)) return {};
+  if (extras.argmax && !gradients_meet_relu(graph, node.output(1), r, uses)) return {};
   extras.activation = Activation::relu;
   return graph.add(std::make_shared<MaxPool2dOp>(pool->options(), extras), r.node().inputs,
                    node.name);
@@ -87,7 +87,7 @@ std::vector<Value> sum_of_backward(Graph& graph, const Node& node, const Uses&, 
 std::vector<Value> without_argmax(Graph& graph, const Node& node, const Uses& uses, const Device&) {
   const auto* pool = dynamic_cast<const MaxPool2dOp*>(node.op.get());
   if (pool == nullptr || !pool->extras().argmax) return {};
-  if (uses.count(graph.output_of(node, 1)) > 0) return {};
+  if (uses.count(node.output(1)) > 0) return {};
   MaxPool2dOp::Extras extras = pool->extras();
   extras.argmax = false;
   const Value y =
