@@ -525,7 +525,9 @@ TEST(Conv2d, RefusesWhatDoesNotFit) {
 TEST(Conv2d, F16HasNoKernelOnTheCpu) {
   const Tensor x = random_tensor({1, 4, 4, 2}, DType::f16, 1);
   const Tensor w = random_tensor({3, 3, 3, 2}, DType::f16, 2);
-  EXPECT_THAT(error_of([&] { run_alone(Conv2dOp({}), {x, w}); }),
+  EXPECT_THAT(error_of([&] {
+                run_alone(Conv2dOp({}), {x, w});
+              }),
               HasSubstr("conv2d: no f16 kernel for cpu"));
 }
 
