@@ -1,4 +1,5 @@
-// Casts, sums and the clock on CUDA. One thread an element; all are bound by memory bandwidth.
+// Casts, sums and the clock on CUDA; all are bound by memory bandwidth. Not run on a GPU yet.
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
@@ -63,17 +64,39 @@ __device__ std::int32_t convert<std::int32_t, std::int32_t>(std::int32_t value) 
   return value;
 }
 
+// A thread does as many neighbours as fit 16 bytes of the wider type. Floor: each element read and
+// written once.
 template <class From, class To>
-__global__ void __launch_bounds__(kThreads) cast_kernel(const From* x, To* y, std::int64_t count) {
-  const std::int64_t i = global_thread();
-  if (i < count) y[i] = convert<From, To>(x[i]);
+constexpr int kCastElements = 16 / static_cast<int>(std::max(sizeof(From), sizeof(To)));
+
+template <class From, class To>
+__global__ void __launch_bounds__(kThreads)
+    cast_kernel(const From* x, To* y, std::int64_t count, bool is_aligned) {
+  constexpr int kElements = kCastElements<From, To>;
+  const std::int64_t first = kElements * global_thread();
+  if (is_aligned && first + kElements <= count) {
+    const auto from = *reinterpret_cast<const Pack<From, kElements>*>(x + first);
+    Pack<To, kElements> to;
+#pragma unroll
+    for (int i = 0; i < kElements; ++i) to.values[i] = convert<From, To>(from.values[i]);
+    *reinterpret_cast<Pack<To, kElements>*>(y + first) = to;
+  } else {
+    for (std::int64_t i = first; i < first + kElements && i < count; ++i) {
+      y[i] = convert<From, To>(x[i]);
+    }
+  }
 }
 
 template <class From, class To>
 std::unique_ptr<Kernel> cast_between(std::int64_t count) {
+  constexpr int kElements = kCastElements<From, To>;
   return make_kernel([count](const Stream& stream, const Buffers& buffers) {
-    launch("cast_kernel", cast_kernel<From, To>, {.grid = dim3(blocks_for(count, kThreads))},
-           stream_of(stream), buffers.in<From>(0), buffers.out<To>(0), count);
+    const From* x = buffers.in<From>(0);
+    To* y = buffers.out<To>(0);
+    const bool is_aligned = fits_pack<From, kElements>(x, 0) && fits_pack<To, kElements>(y, 0);
+    launch("cast_kernel", cast_kernel<From, To>,
+           {.grid = dim3(blocks_for(count, kThreads * kElements)), .block = dim3(kThreads)},
+           stream_of(stream), x, y, count, is_aligned);
   });
 }
 
@@ -98,33 +121,61 @@ std::unique_ptr<Kernel> cast_from(DType to, std::int64_t count) {
 
 // --- sums ---
 
-constexpr int kTerms = 64;  // their pointers travel as a kernel parameter
+constexpr int kTerms = 480;  // their pointers travel as a kernel parameter of at most 4 KiB
 
 struct Terms {
   const void* pointers[kTerms];
   int count;
+  bool is_aligned;
 };
 
+// A thread does 16 bytes of the result. Floor: each term read once, the sum written once.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     add_n_kernel(const __grid_constant__ Terms terms, T* y, std::int64_t count) {
-  const std::int64_t i = global_thread();
-  if (i >= count) return;
-  float total = 0;
-  for (int term = 0; term < terms.count; ++term) {
-    total += to_float(static_cast<const T*>(terms.pointers[term])[i]);
+  constexpr int kElements = 16 / sizeof(T);
+  using Elements = Pack<T, kElements>;
+  const std::int64_t first = kElements * global_thread();
+  if (terms.is_aligned && first + kElements <= count) {
+    const auto term_pack = [&](int term) {
+      return *reinterpret_cast<const Elements*>(static_cast<const T*>(terms.pointers[term]) +
+                                                first);
+    };
+    float totals[kElements];
+    Elements pack = term_pack(0);
+#pragma unroll
+    for (int i = 0; i < kElements; ++i) totals[i] = load(pack.values[i]);
+    for (int term = 1; term < terms.count; ++term) {
+      pack = term_pack(term);
+#pragma unroll
+      for (int i = 0; i < kElements; ++i) totals[i] += load(pack.values[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < kElements; ++i) pack.values[i] = store<T>(totals[i]);
+    *reinterpret_cast<Elements*>(y + first) = pack;
+  } else {
+    for (std::int64_t i = first; i < first + kElements && i < count; ++i) {
+      float total = load(static_cast<const T*>(terms.pointers[0])[i]);
+      for (int term = 1; term < terms.count; ++term) {
+        total += load(static_cast<const T*>(terms.pointers[term])[i]);
+      }
+      y[i] = store<T>(total);
+    }
   }
-  y[i] = FromFloat<T>::convert(total);
 }
 
 template <class T>
 std::unique_ptr<Kernel> add_n(std::int64_t count) {
+  constexpr int kElements = 16 / sizeof(T);
   return make_kernel([count](const Stream& stream, const Buffers& buffers) {
     Terms terms = {};
-    for (std::size_t input = 0; input < buffers.inputs.size(); ++input) {
-      terms.pointers[terms.count++] = buffers.inputs[input];
+    terms.is_aligned = fits_pack<T, kElements>(buffers.outputs[0], 0);
+    for (const void* input : buffers.inputs) {
+      terms.pointers[terms.count++] = input;
+      terms.is_aligned = terms.is_aligned && fits_pack<T, kElements>(input, 0);
     }
-    launch("add_n_kernel", add_n_kernel<T>, {.grid = dim3(blocks_for(count, kThreads))},
+    launch("add_n_kernel", add_n_kernel<T>,
+           {.grid = dim3(blocks_for(count, kThreads * kElements)), .block = dim3(kThreads)},
            stream_of(stream), terms, buffers.out<T>(0), count);
   });
 }
