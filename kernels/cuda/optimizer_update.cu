@@ -146,7 +146,7 @@ __device__ T block_sum(T value, T (&shared)[kTableThreads]) {
   shared[threadIdx.x] = value;
   for (int width = kTableThreads / 2; width > 0; width /= 2) {
     __syncthreads();
-    if (threadIdx.x < width) shared[threadIdx.x] += shared[threadIdx.x + width];
+    if (static_cast<int>(threadIdx.x) < width) shared[threadIdx.x] += shared[threadIdx.x + width];
   }
   return shared[0];
 }

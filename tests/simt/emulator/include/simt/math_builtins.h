@@ -18,6 +18,11 @@
 #define __sinf(x) sinf(x)
 #define __cosf(x) cosf(x)
 
+// Device code has these without std.
+using std::isfinite;
+using std::isinf;
+using std::isnan;
+
 ENGINE_SIMT_DEVICE float __fdividef(float a, float b) {
   return a / b;
 }
