@@ -5,8 +5,8 @@ namespace engine {
 
 FusionRule fuse_normalize_images_cast() {
   const auto rewrite = [](Graph&, const Node& node, const Uses& uses,
-                          const Device& device) -> std::vector<Value> {
-    if (!device.is_cpu() || node.op->name() != "cast" || node.outputs[0].dtype != DType::bf16) {
+                          const Device&) -> std::vector<Value> {
+    if (node.op->name() != "cast" || node.outputs[0].dtype != DType::bf16) {
       return {};
     }
     const Node& normalize = node.inputs[0].node();
