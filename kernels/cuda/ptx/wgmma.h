@@ -73,54 +73,59 @@ ENGINE_PTX void wgmma_wait() {
 #define ENGINE_WGMMA_FLOATS192 ENGINE_WGMMA_FLOATS128, ENGINE_WGMMA_F16(64), ENGINE_WGMMA_F16(80)
 #define ENGINE_WGMMA_FLOATS256 ENGINE_WGMMA_FLOATS192, ENGINE_WGMMA_F16(96), ENGINE_WGMMA_F16(112)
 
-// Operands behind the n / 2 accumulators are named: %[a], %[b], ...
-#define ENGINE_WGMMA_16(n, type)                                                                  \
+// o0 to o6 are the numbers of the operands behind the n / 2 accumulators.
+#define ENGINE_WGMMA_16(n, type, o0, o1, o2, o3, o4, o5, o6)                                      \
   template <bool kTransposeA = false, bool kTransposeB = false>                                   \
   ENGINE_PTX void wgmma_m64n##n##k16_##type(float(&d)[n / 2], std::uint64_t a, std::uint64_t b,   \
                                             bool accumulate) {                                    \
     asm volatile(                                                                                 \
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %[accumulate], 0;\n"                                    \
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %" #o2                                                  \
+        ", 0;\n"                                                                                  \
         "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32." #type "." #type                         \
-        " {" ENGINE_WGMMA_LIST##n "}, %[a], %[b], p, 1, 1, %[ta], %[tb];\n}\n"                    \
+        " {" ENGINE_WGMMA_LIST##n "}, %" #o0 ", %" #o1 ", p, 1, 1, %" #o3 ", %" #o4 ";\n}\n"      \
         : ENGINE_WGMMA_FLOATS##n                                                                  \
-        : [a] "l"(a), [b] "l"(b), [accumulate] "r"(int(accumulate)), [ta] "n"(int(kTransposeA)),  \
-          [tb] "n"(int(kTransposeB)));                                                            \
+        : "l"(a), "l"(b), "r"(int(accumulate)), "n"(int(kTransposeA)), "n"(int(kTransposeB)));    \
   }                                                                                               \
   /* A from registers: each warp's 16 rows as the a of mma_m16n8k16, untouched until the wait. */ \
   template <bool kTransposeB = false>                                                             \
   ENGINE_PTX void wgmma_m64n##n##k16_##type(float(&d)[n / 2], const std::uint32_t(&a)[4],         \
                                             std::uint64_t b, bool accumulate) {                   \
-    asm volatile(                                                                                 \
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %[accumulate], 0;\n"                                    \
-        "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32." #type "." #type                         \
-        " {" ENGINE_WGMMA_LIST##n "}, {%[a0],%[a1],%[a2],%[a3]}, %[b], p, 1, 1, %[tb];\n}\n"      \
-        : ENGINE_WGMMA_FLOATS##n                                                                  \
-        : [a0] "r"(a[0]), [a1] "r"(a[1]), [a2] "r"(a[2]), [a3] "r"(a[3]), [b] "l"(b),             \
-          [accumulate] "r"(int(accumulate)), [tb] "n"(int(kTransposeB)));                         \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #o5                                         \
+                 ", 0;\n"                                                                         \
+                 "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32." #type "." #type                \
+                 " {" ENGINE_WGMMA_LIST##n "}, {%" #o0 ", %" #o1 ", %" #o2 ", %" #o3 "}, %" #o4   \
+                                           ", p, 1, 1, %" #o6 ";\n}\n"                            \
+                 : ENGINE_WGMMA_FLOATS##n                                                         \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(int(accumulate)),      \
+                   "n"(int(kTransposeB)));                                                        \
   }
 
 // tf32 operands are K-major.
-#define ENGINE_WGMMA_8(n)                                                                    \
+#define ENGINE_WGMMA_8(n, o0, o1, o2)                                                        \
   ENGINE_PTX void wgmma_m64n##n##k8_tf32(float(&d)[n / 2], std::uint64_t a, std::uint64_t b, \
                                          bool accumulate) {                                  \
-    asm volatile(                                                                            \
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %[accumulate], 0;\n"                               \
-        "wgmma.mma_async.sync.aligned.m64n" #n "k8.f32.tf32.tf32 {" ENGINE_WGMMA_LIST##n     \
-        "}, %[a], %[b], p, 1, 1;\n}\n"                                                       \
-        : ENGINE_WGMMA_FLOATS##n                                                             \
-        : [a] "l"(a), [b] "l"(b), [accumulate] "r"(int(accumulate)));                        \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #o2                                    \
+                 ", 0;\n"                                                                    \
+                 "wgmma.mma_async.sync.aligned.m64n" #n                                      \
+                 "k8.f32.tf32.tf32"                                                          \
+                 " {" ENGINE_WGMMA_LIST##n "}, %" #o0 ", %" #o1 ", p, 1, 1;\n}\n"            \
+                 : ENGINE_WGMMA_FLOATS##n                                                    \
+                 : "l"(a), "l"(b), "r"(int(accumulate)));                                    \
   }
 
-#define ENGINE_WGMMA(n)    \
-  ENGINE_WGMMA_16(n, bf16) \
-  ENGINE_WGMMA_16(n, f16)  \
-  ENGINE_WGMMA_8(n)
-ENGINE_WGMMA(32)
-ENGINE_WGMMA(64)
-ENGINE_WGMMA(96)
-ENGINE_WGMMA(128)
-ENGINE_WGMMA(192)
-ENGINE_WGMMA(256)
+#define ENGINE_WGMMA(n, o0, o1, o2, o3, o4, o5, o6)    \
+  ENGINE_WGMMA_16(n, bf16, o0, o1, o2, o3, o4, o5, o6) \
+  ENGINE_WGMMA_16(n, f16, o0, o1, o2, o3, o4, o5, o6)  \
+  ENGINE_WGMMA_8(n, o0, o1, o2)
+ENGINE_WGMMA(32, 16, 17, 18, 19, 20, 21, 22)
+ENGINE_WGMMA(64, 32, 33, 34, 35, 36, 37, 38)
+ENGINE_WGMMA(96, 48, 49, 50, 51, 52, 53, 54)
+ENGINE_WGMMA(128, 64, 65, 66, 67, 68, 69, 70)
+ENGINE_WGMMA(192, 96, 97, 98, 99, 100, 101, 102)
+ENGINE_WGMMA(256, 128, 129, 130, 131, 132, 133, 134)
+#undef ENGINE_WGMMA
+#undef ENGINE_WGMMA_16
+#undef ENGINE_WGMMA_8
 
 }  // namespace engine::ptx
 #endif
