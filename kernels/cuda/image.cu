@@ -17,6 +17,7 @@ constexpr int kThreads = 256;
 
 constexpr int kMostChannels = 256;
 constexpr std::int64_t kMostBlocks = 2048;  // enough to fill a GPU
+constexpr int kLeastPacks = 2;              // a thread, where there are enough
 
 struct ChannelTable {
   float scale[kMostChannels], shift[kMostChannels];
@@ -62,8 +63,8 @@ __global__ void __launch_bounds__(kThreads)
 template <class T>
 std::unique_ptr<Kernel> normalize(const ChannelTable& table, int channels, std::int64_t count) {
   constexpr int kElements = 16 / sizeof(T);
-  const std::int64_t blocks =
-      std::min((count + kThreads * kElements - 1) / (kThreads * kElements), kMostBlocks);
+  constexpr std::int64_t kBlock = std::int64_t{kThreads} * kElements * kLeastPacks;
+  const std::int64_t blocks = std::min((count + kBlock - 1) / kBlock, kMostBlocks);
   const auto grid = static_cast<unsigned>((blocks + channels - 1) / channels * channels);
   return make_kernel([=](const Stream& stream, const Buffers& buffers) {
     const auto* x = buffers.in<std::uint8_t>(0);

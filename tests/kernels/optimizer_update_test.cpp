@@ -53,12 +53,16 @@ struct UpdateRun {
     return interpret(graph, inputs, &store, device);
   }
   double at(const std::string& name, std::size_t i, std::int64_t element) {
-    return inputs[name + std::to_string(i)].span<float>()[static_cast<std::size_t>(element)];
+    return inputs[join(name, i)].span<float>()[static_cast<std::size_t>(element)];
   }
 };
 
 // Scalars, empty ones, one more than a vector, one more than a segment, and much in one tensor.
-const std::vector<Shape> kShapes = {{}, {3, 5}, {0, 4}, {17}, {8193}, {3, 40000}};
+// An emulated GPU is slow: less there.
+std::vector<Shape> shapes_on(const Device& device) {
+  if (device.is_cuda()) return {{}, {3, 5}, {0, 4}, {17}, {4097}, {3, 3000}};
+  return {{}, {3, 5}, {0, 4}, {17}, {8193}, {3, 40000}};
+}
 
 struct SgdCase {
   const char* name;
@@ -80,17 +84,18 @@ class SgdUpdateTest : public DeviceTest<SgdCase> {};
 TEST_P(SgdUpdateTest, MatchesReference) {
   const SgdUpdate& options = GetParam().options;
   const float rate = 0.3f, scale = GetParam().scale;
-  UpdateRun run(kShapes);
+  const std::vector<Shape> shapes = shapes_on(device());
+  UpdateRun run(shapes);
   const bool has_velocity = options.momentum != 0;
   const auto velocities = has_velocity ? run.list("v", 3) : std::vector<Value>();
   const SgdUpdateResult result = sgd_update(run.update, velocities, options);
   run.outputs("p'", result.parameters);
   run.outputs("v'", result.velocities);
   const std::vector<Tensor> got = run.run(rate, scale, 7, device());
-  ASSERT_EQ(got.size(), kShapes.size() * (has_velocity ? 2 : 1));
-  for (std::size_t i = 0; i < kShapes.size(); ++i) {
+  ASSERT_EQ(got.size(), shapes.size() * (has_velocity ? 2 : 1));
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
     std::vector<double> p, v, p_bound, v_bound;
-    for (std::int64_t k = 0; k < kShapes[i].elements(); ++k) {
+    for (std::int64_t k = 0; k < shapes[i].elements(); ++k) {
       const double old_p = run.at("p", i, k), g = run.at("g", i, k) * scale;
       const double old_v = has_velocity ? run.at("v", i, k) : 0;
       const auto want = reference::sgd(
@@ -105,7 +110,7 @@ TEST_P(SgdUpdateTest, MatchesReference) {
     if (p.empty()) continue;
     EXPECT_TRUE(close_to(got[i], p, p_bound)) << "parameter " << i;
     if (has_velocity) {
-      EXPECT_TRUE(close_to(got[kShapes.size() + i], v, v_bound)) << "velocity " << i;
+      EXPECT_TRUE(close_to(got[shapes.size() + i], v, v_bound)) << "velocity " << i;
     }
   }
 }
@@ -133,17 +138,18 @@ class AdamUpdateTest : public DeviceTest<AdamCase> {};
 TEST_P(AdamUpdateTest, MatchesReference) {
   const AdamUpdate& options = GetParam().options;
   const float rate = 0.01f, scale = GetParam().scale;
-  UpdateRun run(kShapes);
+  const std::vector<Shape> shapes = shapes_on(device());
+  UpdateRun run(shapes);
   const auto first = run.list("m", 3), second = run.list("v", 4, 0);
   const AdamUpdateResult result = adam_update(run.update, first, second, options);
   run.outputs("p'", result.parameters);
   run.outputs("m'", result.first_moments);
   run.outputs("v'", result.second_moments);
   const std::vector<Tensor> got = run.run(rate, scale, GetParam().step, device());
-  ASSERT_EQ(got.size(), kShapes.size() * 3);
-  for (std::size_t i = 0; i < kShapes.size(); ++i) {
+  ASSERT_EQ(got.size(), shapes.size() * 3);
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
     std::vector<double> p, m, v, p_bound, m_bound, v_bound;
-    for (std::int64_t k = 0; k < kShapes[i].elements(); ++k) {
+    for (std::int64_t k = 0; k < shapes[i].elements(); ++k) {
       const double old_p = run.at("p", i, k), g = run.at("g", i, k) * scale;
       const double old_m = run.at("m", i, k), old_v = run.at("v", i, k);
       const auto want = reference::adam({old_p, old_m, old_v}, g, GetParam().step + 1.0,
@@ -163,8 +169,8 @@ TEST_P(AdamUpdateTest, MatchesReference) {
     }
     if (p.empty()) continue;
     EXPECT_TRUE(close_to(got[i], p, p_bound)) << "parameter " << i;
-    EXPECT_TRUE(close_to(got[kShapes.size() + i], m, m_bound)) << "first moment " << i;
-    EXPECT_TRUE(close_to(got[2 * kShapes.size() + i], v, v_bound)) << "second moment " << i;
+    EXPECT_TRUE(close_to(got[shapes.size() + i], m, m_bound)) << "first moment " << i;
+    EXPECT_TRUE(close_to(got[2 * shapes.size() + i], v, v_bound)) << "second moment " << i;
   }
 }
 
@@ -245,6 +251,29 @@ TEST_P(TorchOptimizer, FiveStepsAgree) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, TorchOptimizer, on_devices(kTorchCases), device_case_name);
+
+// More tensors than one launch takes on CUDA.
+TEST(ManyTensors, UpdatesAndNorm) {
+  for (const Device& device : test_devices()) {
+    SCOPED_TRACE(testing::Message() << device);
+    UpdateRun run(std::vector<Shape>(50, Shape{5}));
+    run.outputs("p'", sgd_update(run.update, {}, {}).parameters);
+    run.graph.output("norm", squared_norm(run.update.gradients));
+    const std::vector<Tensor> got = run.run(0.5f, 1, 0, device);
+    double squares = 0;
+    for (std::size_t i = 0; i < 50; ++i) {
+      std::vector<double> want, bound;
+      for (std::int64_t k = 0; k < 5; ++k) {
+        const double p = run.at("p", i, k), g = run.at("g", i, k);
+        squares += g * g;
+        want.push_back(p - 0.5 * g);
+        bound.push_back(error_bound(1, std::fabs(p) + std::fabs(g), want.back()));
+      }
+      EXPECT_TRUE(close_to(got[i], want, bound)) << "parameter " << i;
+    }
+    EXPECT_TRUE(close_to(got[50], std::vector<double>{squares}, error_bound(5, squares, squares)));
+  }
+}
 
 TEST(SquaredNorm, MatchesReference) {
   const std::vector<Shape> shapes = {{}, {0}, {15}, {16}, {17}, {4097}, {100003}};

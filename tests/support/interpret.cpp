@@ -26,21 +26,22 @@ constexpr std::uint8_t kWriteGuard = 0xA5, kReadGuard = 0xFF;
 // type.
 class Guarded {
  public:
-  Guarded(std::int64_t bytes, Device device, std::uint8_t guard)
+  Guarded(std::int64_t bytes, Device device, std::uint8_t guard, std::int64_t offset = 0)
       : bytes_(bytes),
+        front_(kGuard + offset),
         guard_(guard),
-        memory_(Tensor::empty({2 * kGuard + (bytes + 255) / 256 * 256}, DType::u8, device)) {
+        memory_(Tensor::empty({front_ + kGuard + (bytes + 255) / 256 * 256}, DType::u8, device)) {
     std::vector<std::uint8_t> image(static_cast<std::size_t>(memory_.bytes()), guard);
-    std::fill_n(image.begin() + kGuard, bytes, std::uint8_t{0xFF});
+    std::fill_n(image.begin() + front_, bytes, std::uint8_t{0xFF});
     copy(memory_.data(), image.data(), memory_.bytes());
   }
-  std::uint8_t* data() const { return static_cast<std::uint8_t*>(memory_.data()) + kGuard; }
+  std::uint8_t* data() const { return static_cast<std::uint8_t*>(memory_.data()) + front_; }
   std::int64_t bytes() const { return bytes_; }
   bool intact() const {
     const std::vector<std::uint8_t> image = read(memory_.data(), memory_.bytes());
     const auto is_guard = [&](std::uint8_t byte) { return byte == guard_; };
-    return std::all_of(image.begin(), image.begin() + kGuard, is_guard) &&
-           std::all_of(image.begin() + kGuard + bytes_, image.end(), is_guard);
+    return std::all_of(image.begin(), image.begin() + front_, is_guard) &&
+           std::all_of(image.begin() + front_ + bytes_, image.end(), is_guard);
   }
   // From host or device memory.
   void copy_from(const void* source) const { copy(data(), source, bytes_); }
@@ -63,7 +64,7 @@ class Guarded {
     return result;
   }
 
-  std::int64_t bytes_;
+  std::int64_t bytes_, front_;
   std::uint8_t guard_;
   Tensor memory_;
 };
@@ -73,18 +74,24 @@ bool same_content(const Guarded& memory, const Tensor& host) {
   return content.empty() || std::memcmp(content.data(), host.data(), content.size()) == 0;
 }
 
+// Where a kernel runs, and by how many bytes its inputs and outputs miss the alignment to 256.
+struct Place {
+  Device device;
+  std::int64_t offset;
+};
+
 // One call of a node's kernel. `in_place` is the pair whose buffers are shared, or null.
-std::vector<std::unique_ptr<Guarded>> call(const Node& node, Kernel& kernel, Device device,
+std::vector<std::unique_ptr<Guarded>> call(const Node& node, Kernel& kernel, const Place& place,
                                            const std::vector<Tensor>& inputs,
                                            const InPlacePair* in_place) {
   std::vector<std::unique_ptr<Guarded>> in;
   for (const Tensor& tensor : inputs) {
-    in.push_back(std::make_unique<Guarded>(tensor.bytes(), device, kReadGuard));
+    in.push_back(std::make_unique<Guarded>(tensor.bytes(), place.device, kReadGuard, place.offset));
     in.back()->copy_from(tensor.data());
   }
   std::vector<std::unique_ptr<Guarded>> out;
   for (const TensorType& type : node.outputs) {
-    out.push_back(std::make_unique<Guarded>(type.bytes(), device, kWriteGuard));
+    out.push_back(std::make_unique<Guarded>(type.bytes(), place.device, kWriteGuard, place.offset));
   }
   if (in_place != nullptr) {
     if (in[in_place->input]->bytes() != out[in_place->output]->bytes()) {
@@ -92,7 +99,7 @@ std::vector<std::unique_ptr<Guarded>> call(const Node& node, Kernel& kernel, Dev
     }
     out[in_place->output]->copy_from(in[in_place->input]->data());
   }
-  const Guarded scratch(kernel.scratch_bytes(), device, kWriteGuard);
+  const Guarded scratch(kernel.scratch_bytes(), place.device, kWriteGuard);
 
   std::vector<const void*> in_pointers;
   std::vector<void*> out_pointers;
@@ -101,7 +108,7 @@ std::vector<std::unique_ptr<Guarded>> call(const Node& node, Kernel& kernel, Dev
     in_pointers.push_back(shared ? out[in_place->output]->data() : in[i]->data());
   }
   for (const auto& buffer : out) out_pointers.push_back(buffer->data());
-  kernel.run(Stream(device), {in_pointers, out_pointers, scratch.data()});
+  kernel.run(Stream(place.device), {in_pointers, out_pointers, scratch.data()});
 
   for (std::size_t i = 0; i < in.size(); ++i) {
     const std::string name = "input " + std::to_string(i);
@@ -116,11 +123,12 @@ std::vector<std::unique_ptr<Guarded>> call(const Node& node, Kernel& kernel, Dev
 }
 
 // From and to the CPU.
-std::vector<Tensor> evaluate(const Node& node, const std::vector<Tensor>& inputs, Device device) {
+std::vector<Tensor> evaluate(const Node& node, const std::vector<Tensor>& inputs,
+                             const Place& place) {
   std::vector<TensorType> types;
   for (const Tensor& tensor : inputs) types.push_back(tensor.type());
-  const auto kernel = node.op->prepare({device, types, node.outputs, {}});
-  const auto out = call(node, *kernel, device, inputs, nullptr);
+  const auto kernel = node.op->prepare({place.device, types, node.outputs, {}});
+  const auto out = call(node, *kernel, place, inputs, nullptr);
 
   const auto check_same = [&](const auto& again, const std::string& what) {
     for (std::size_t i = 0; i < out.size(); ++i) {
@@ -129,9 +137,9 @@ std::vector<Tensor> evaluate(const Node& node, const std::vector<Tensor>& inputs
       }
     }
   };
-  check_same(call(node, *kernel, device, inputs, nullptr), "a second run");
+  check_same(call(node, *kernel, place, inputs, nullptr), "a second run");
   for (const InPlacePair& pair : node.op->in_place()) {
-    check_same(call(node, *kernel, device, inputs, &pair), "running in place");
+    check_same(call(node, *kernel, place, inputs, &pair), "running in place");
   }
 
   std::vector<Tensor> results;
@@ -152,7 +160,7 @@ Tensor state_value(const StateSpec& spec, const Store* store) {
 }  // namespace
 
 std::vector<Tensor> interpret(const Graph& graph, const std::map<std::string, Tensor>& inputs,
-                              const Store* store, Device device) {
+                              const Store* store, Device device, std::int64_t offset) {
   std::vector<std::vector<Tensor>> values(graph.nodes().size());
   for (const Node& node : graph.nodes()) {
     auto& results = values[static_cast<std::size_t>(node.id)];
@@ -175,7 +183,7 @@ std::vector<Tensor> interpret(const Graph& graph, const std::map<std::string, Te
         arguments.push_back(values[static_cast<std::size_t>(input.node_id())]
                                   [static_cast<std::size_t>(input.output_index())]);
       }
-      results = evaluate(node, arguments, device);
+      results = evaluate(node, arguments, {device, offset});
     }
   }
   std::vector<Tensor> outputs;

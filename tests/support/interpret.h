@@ -19,8 +19,10 @@ namespace engine {
 //   - inputs must be unchanged afterwards;
 //   - a second run must give the same bits;
 //   - for each in-place pair, a run with the output over the input must give the same bits.
+// Inputs and outputs are aligned to 256 bytes, or begin `offset` bytes (below 256) behind.
 // Throws std::runtime_error naming the node when one of these fails, or an input is missing.
 std::vector<Tensor> interpret(const Graph& graph, const std::map<std::string, Tensor>& inputs,
-                              const Store* store = nullptr, Device device = Device::cpu());
+                              const Store* store = nullptr, Device device = Device::cpu(),
+                              std::int64_t offset = 0);
 
 }  // namespace engine

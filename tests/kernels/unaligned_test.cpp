@@ -1,0 +1,110 @@
+// Kernels that move whole packs where pointers are aligned give the same bits where they are not:
+// a tensor may be borrowed from anywhere.
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "engine/core/source_ops.h"
+#include "engine/core/structural_ops.h"
+#include "engine/kernels/gather_rows.h"
+#include "engine/kernels/image.h"
+#include "engine/kernels/optimizer_update.h"
+#include "engine/kernels/random.h"
+#include "tests/support/cases.h"
+#include "tests/support/clock.h"
+#include "tests/support/compare.h"
+#include "tests/support/devices.h"
+#include "tests/support/interpret.h"
+#include "tests/support/random_tensor.h"
+
+namespace engine {
+namespace {
+
+struct UnalignedCase {
+  const char* name;
+  std::function<std::vector<Value>(Graph&)> build;
+};
+ENGINE_TEST_CASE_PRINTS_NAME(UnalignedCase)
+
+using Values = std::vector<Value>;
+
+UpdateInputs update_inputs(Graph& graph) {
+  return {graph.constant(0.1f),
+          graph.constant(1.0f),
+          graph.clock(),
+          {graph.input("p", {1037})},
+          {graph.input("g", {1037})}};
+}
+
+const UnalignedCase kUnalignedCases[] = {
+    {"random_uniform", [](Graph& g) -> Values { return {random_uniform(g, "u", {1037})}; }},
+    {"random_normal", [](Graph& g) -> Values { return {random_normal(g, "n", {1037})}; }},
+    {"dropout", [](Graph& g) -> Values { return {dropout(g.input("x", {1037}), "d", 0.5f)}; }},
+    {"dropout_bf16",
+     [](Graph& g) -> Values { return {dropout(g.input("x", {1037}, DType::bf16), "d", 0.5f)}; }},
+    {"gather_rows",
+     [](Graph& g) -> Values {
+       return {gather_rows(g.input("x", {50, 32}), g.input("rows", {37}, DType::i32))};
+     }},
+    {"normalize_images",
+     [](Graph& g) -> Values {
+       return {normalize_images(g.input("x", {3, 16, 16, 3}, DType::u8), {{0.5f}, {0.25f}})};
+     }},
+    {"normalize_images_bf16",
+     [](Graph& g) -> Values {
+       return {normalize_images(g.input("x", {3, 16, 16, 3}, DType::u8), {{0.5f}, {0.25f}},
+                                DType::bf16)};
+     }},
+    {"random_geometry",
+     [](Graph& g) -> Values {
+       return {random_geometry(g.input("x", {3, 16, 16, 3}, DType::u8), "geo",
+                               {.shift = 3, .flip = true})};
+     }},
+    {"cast", [](Graph& g) -> Values { return {cast(g.input("x", {1037}), DType::bf16)}; }},
+    {"add_n",
+     [](Graph& g) -> Values {
+       return {add_n({g.input("x", {1037}), g.input("z", {1037})})};
+     }},
+    {"add_n_bf16",
+     [](Graph& g) -> Values {
+       return {add_n({g.input("x", {1037}, DType::bf16), g.input("z", {1037}, DType::bf16)})};
+     }},
+    {"sgd_update",
+     [](Graph& g) {
+       return sgd_update(update_inputs(g), {g.input("v", {1037})}, {.momentum = 0.9}).parameters;
+     }},
+    {"adam_update",
+     [](Graph& g) {
+       return adam_update(update_inputs(g), {g.input("m", {1037})}, {g.input("v", {1037})}, {})
+           .parameters;
+     }},
+    {"squared_norm",
+     [](Graph& g) -> Values {
+       return {squared_norm({g.input("x", {1037}), g.input("z", {1037})})};
+     }},
+};
+
+class Unaligned : public DeviceTest<UnalignedCase> {};
+
+TEST_P(Unaligned, GivesTheSameBits) {
+  Graph graph;
+  const std::vector<Value> outputs = GetParam().build(graph);
+  for (const Value& output : outputs) graph.output("y", output);
+  std::map<std::string, Tensor> inputs;
+  for (const Node& node : graph.nodes()) {
+    const auto* input = dynamic_cast<const InputOp*>(node.op.get());
+    if (input == nullptr) continue;
+    const TensorType& type = node.outputs[0];
+    const float high = type.dtype == DType::u8 ? 256 : type.dtype == DType::i32 ? 50 : 1;
+    inputs[input->input_name] = random_tensor(type.shape, type.dtype, 1, {0, high});
+  }
+  const Store store = store_at(1, 2);
+  const Tensor aligned = interpret(graph, inputs, &store, device())[0];
+  const Tensor unaligned = interpret(graph, inputs, &store, device(), 4)[0];
+  EXPECT_TRUE(same_bits(unaligned, aligned));
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, Unaligned, on_devices(kUnalignedCases), device_case_name);
+
+}  // namespace
+}  // namespace engine
