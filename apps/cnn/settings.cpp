@@ -13,11 +13,10 @@ namespace {
 // Pictures that training should see in all, as a number of epochs: few epochs on many pictures,
 // many on few.
 int default_epochs(const std::string& network, std::int64_t train_items) {
-  double pictures = 60'000;
+  double pictures = 100'000;
   double fewest = 10;
-  double most = 100;
-  if (network == "daynight") pictures = 36'000;
-  if (network == "lenet5") pictures = 200'000, fewest = 12;
+  double most = 60;
+  if (network == "lenet5") fewest = 12;
   return static_cast<int>(
       std::clamp(std::round(pictures / static_cast<double>(train_items)), fewest, most));
 }

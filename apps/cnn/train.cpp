@@ -12,6 +12,7 @@
 #include "engine/apps/run/exit_codes.h"
 #include "engine/apps/run/interrupt.h"
 #include "engine/core/checkpoint.h"
+#include "engine/core/cpu_info.h"
 
 namespace engine::apps::cnn {
 namespace fs = std::filesystem;
@@ -277,7 +278,8 @@ class TrainRun {
 
   void finish(const MetricsLog& log) {
     const double rate = seconds_ > 0 ? images_ / seconds_ : 0;
-    const std::string device = join(describe(device_), ", ", name_of(precision_));
+    const std::string device =
+        join(device_, ", ", device_.is_cpu() ? cpu_model() + ", " : "", name_of(precision_));
     const TrainingReportInput report{.settings = settings_,
                                      .info = info_,
                                      .part = part(),

@@ -249,8 +249,8 @@ void Trainer::finish_epoch() {
 void Trainer::keep_best(const nlohmann::json& row) {
   const double accuracy = row.value("validation_accuracy", 0.0);
   const double loss = row.value("validation_loss", 0.0);
-  const bool is_better = input_.validation.count() == 0 || accuracy > best_accuracy_ ||
-                         (accuracy == best_accuracy_ && loss <= best_loss_);
+  // By loss: accuracies on a small validation part jump by chance.
+  const bool is_better = input_.validation.count() == 0 || best_epoch_ == 0 || loss <= best_loss_;
   if (!is_better) return;
   best_epoch_ = static_cast<int>(epoch_);
   best_accuracy_ = accuracy;

@@ -89,7 +89,7 @@ class Trainer {
   std::int64_t chunk_ = 1;  // steps between looks at the clock and at Ctrl-C
   double seconds_ = 0;      // training and evaluation, this process only
   int best_epoch_ = 0;
-  double best_accuracy_ = -1;
+  double best_accuracy_ = 0;  // of the epoch with the lowest validation loss
   double best_loss_ = 0;
   std::map<std::string, Tensor> best_;  // parameters and statistics of the best epoch
   double checkpoint_age_ = 1e9;         // seconds of training since the last one
