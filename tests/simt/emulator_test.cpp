@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "kernels/block_order.h"
 #include "kernels/mistakes.h"
 #include "kernels/scale_add.h"
 #include "support.h"
@@ -151,6 +152,38 @@ TEST_F(EmulatorTest, LiveBytesAreCounted) {
   EXPECT_EQ(live_device_bytes(), before + 40);
 }
 
+// --- order between blocks
+// --------------------------------------------------------------------------
+
+class BlockOrderTest : public EmulatorTest,
+                       public testing::WithParamInterface<std::tuple<int, NamedSchedule>> {};
+
+TEST_P(BlockOrderTest, IsUnderstood) {
+  const auto order = static_cast<samples::BlockOrder>(std::get<0>(GetParam()));
+  config().schedule = std::get<1>(GetParam()).schedule;
+  config().seed = std::get<1>(GetParam()).seed;
+  const DeviceArray<int> values(20), sum(1);
+  const DeviceArray<std::uint32_t> tickets(std::vector<std::uint32_t>{0, 0});
+  samples::add_up_in_last_block(order, values.data(), tickets.data(), sum.data(), 20);
+  EXPECT_EQ(sum.values()[0], 20 * 21 / 2);
+  const bool is_right =
+      order == samples::BlockOrder::kAcquireRelease || order == samples::BlockOrder::kFences;
+  if (is_right) {
+    EXPECT_EQ(all_reports(), "");
+  } else if (is_check_build()) {
+    EXPECT_NE(all_reports().find("global-race: read"), std::string::npos) << all_reports();
+    EXPECT_NE(all_reports().find("block_order.cu:"), std::string::npos) << all_reports();
+  }
+}
+std::string order_name(const testing::TestParamInfo<std::tuple<int, NamedSchedule>>& info) {
+  static const char* const kNames[] = {"acquire_release", "fences", "no_release", "no_acquire",
+                                       "wrong_address"};
+  return std::string(kNames[std::get<0>(info.param)]) + "_" + std::get<1>(info.param).name;
+}
+INSTANTIATE_TEST_SUITE_P(Orders, BlockOrderTest,
+                         testing::Combine(testing::Range(0, 5), testing::ValuesIn(kSchedules)),
+                         order_name);
+
 // --- streams and graphs
 // ------------------------------------------------------------------------------
 
@@ -232,6 +265,13 @@ TEST_F(StreamTest, LaunchedKernelsAreRecorded) {
   scale_add(y.data(), x.data(), 1, 0, 1000, first);
   cudaStreamSynchronize(first);
   EXPECT_TRUE(launched_kernels().count("engine::samples::scale_add_kernel"));
+}
+
+TEST(LinkedKernels, AreKnownByName) {
+  EXPECT_TRUE(linked_kernels().count("engine::samples::scale_add_kernel"));
+  EXPECT_TRUE(linked_kernels().count("engine::samples::max_pool_kernel<float>"));
+  EXPECT_TRUE(linked_kernels().count("engine::samples::matmul_sm90_kernel<2>"));
+  EXPECT_FALSE(linked_kernels().count("engine::samples::scale_add"));
 }
 
 }  // namespace

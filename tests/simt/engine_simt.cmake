@@ -37,24 +37,30 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 target_link_libraries(engine_simt_check INTERFACE engine_simt_fast)
 
-# engine_add_simt_test(name MODE fast|check KERNELS a.cu... TESTS a.cpp...)
-# A gtest executable whose cases ctest knows with the label simt. Only the kernels are instrumented.
-function(engine_add_simt_test name)
+# engine_add_simt_executable(name MODE fast|check KERNELS a.cu... [TESTS a.cpp...] [LIBRARIES ...])
+# Only the kernels are instrumented.
+function(engine_add_simt_executable name)
   cmake_parse_arguments(arg "" "MODE" "KERNELS;TESTS;LIBRARIES" ${ARGN})
   if(NOT arg_MODE MATCHES "^(fast|check)$")
-    message(FATAL_ERROR "engine_add_simt_test(${name}): MODE is fast or check, not '${arg_MODE}'")
+    message(FATAL_ERROR "${name}: MODE is fast or check, not '${arg_MODE}'")
   endif()
   set_source_files_properties(${arg_KERNELS} PROPERTIES LANGUAGE CXX)
   add_library(${name}_kernels OBJECT ${arg_KERNELS})
   engine_add_flags(${name}_kernels)
-  target_link_libraries(${name}_kernels PRIVATE engine_simt_${arg_MODE})
-
+  target_link_libraries(${name}_kernels PRIVATE engine_simt_${arg_MODE} ${arg_LIBRARIES})
   add_executable(${name} ${arg_TESTS} $<TARGET_OBJECTS:${name}_kernels>)
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
   engine_add_flags(${name})
   target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE engine_simt_emulator ${arg_LIBRARIES})
+endfunction()
+
+# engine_add_simt_test(name MODE fast|check KERNELS a.cu... TESTS a.cpp... [LIBRARIES ...])
+# The same with gtest; ctest knows its cases with the label simt.
+function(engine_add_simt_test name)
+  engine_add_simt_executable(${name} ${ARGN} LIBRARIES GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE
     ENGINE_SIMT_KERNELS="${CMAKE_CURRENT_SOURCE_DIR}/kernels")
-  target_link_libraries(${name} PRIVATE engine_simt_emulator ${arg_LIBRARIES} GTest::gtest_main)
   gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS simt TIMEOUT 60)
 endfunction()

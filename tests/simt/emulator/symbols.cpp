@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "simt/control.h"
 #include "simt/operations.h"
 
 extern "C" const char __executable_start[], _end[];
@@ -112,6 +113,25 @@ const char* kernel_name(const void* function) {
     break;
   }
   return name.c_str();
+}
+
+const std::set<std::string>& linked_kernels() {
+  static const std::set<std::string> names = [] {
+    std::set<std::string> found;
+    for (const Symbol& symbol : symbols()) {
+      // A dot: a part that the compiler split off.
+      if (!symbol.is_function || !symbol.is_kernel_data ||
+          symbol.name.find('.') != symbol.name.npos) {
+        continue;
+      }
+      std::string name = without_parameters(demangle(symbol.name));
+      if (std::string_view(name).substr(0, name.find('<')).ends_with("_kernel")) {
+        found.insert(std::move(name));
+      }
+    }
+    return found;
+  }();
+  return names;
 }
 
 std::uint32_t relative_pc(const void* pc) {
