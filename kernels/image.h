@@ -15,7 +15,7 @@ struct Normalization {
 
 // y = (x / 255 - mean) / standard_deviation.
 // Shapes: x u8 [n, h, w, c] -> [n, h, w, c] of `dtype`, f32 or bf16. Computed as x * scale + shift
-// in f32. Gradients: none.
+// in f32. Gradients: none. On CUDA at most 256 channels may have numbers of their own.
 Value normalize_images(const Value& images, const Normalization& normalization,
                        DType dtype = DType::f32);
 

@@ -6,12 +6,12 @@
 
 namespace engine {
 
-// One fused update of many parameters: a single pass over parameters, gradients and slots in one
-// launch. All lists have the same length; entry i of each belongs to parameter i and has its shape.
-// Everything is f32 (f32 class); every parameter and slot may be updated in place.
-// `learning_rate` is a scalar, `clock` the graph's clock (its step is counted from 0), and
-// `gradient_scale` a scalar that multiplies every gradient first (1: as it is; clipping gives
-// less).
+// One fused update of many parameters: a single pass over parameters, gradients and slots (on CUDA
+// one launch for each 48 parameters). All lists have the same length; entry i of each belongs to
+// parameter i and has its shape. Everything is f32 (f32 class); every parameter and slot may be
+// updated in place. `learning_rate` is a scalar, `clock` the graph's clock (its step is counted
+// from 0), and `gradient_scale` a scalar that multiplies every gradient first (1: as it is;
+// clipping gives less).
 struct UpdateInputs {
   Value learning_rate;
   Value gradient_scale;

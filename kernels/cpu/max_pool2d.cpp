@@ -140,7 +140,7 @@ std::unique_ptr<Kernel> backward_kernel(const Pool2dProblem& problem) {
 
 std::unique_ptr<Kernel> prepare_max_pool2d(const Pool2dProblem& problem, MaxPool2dOp::Extras extras,
                                            DType dtype) {
-  if (problem.is_two_by_two() && problem.c >= 8) {
+  if (problem.is_two_by_two()) {
     return prepare_max_pool2d_two_by_two(problem, extras, dtype);
   }
   const bool small = problem.window_size() <= 255;
@@ -153,7 +153,7 @@ std::unique_ptr<Kernel> prepare_max_pool2d(const Pool2dProblem& problem, MaxPool
 }
 
 std::unique_ptr<Kernel> prepare_max_pool2d_backward(const Pool2dProblem& problem, DType dtype) {
-  if (problem.is_two_by_two() && problem.c >= 8) {
+  if (problem.is_two_by_two()) {
     return prepare_max_pool2d_backward_two_by_two(problem, dtype);
   }
   const bool small = problem.window_size() <= 255;

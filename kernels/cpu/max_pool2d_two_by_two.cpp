@@ -91,6 +91,9 @@ ENGINE_ALWAYS_INLINE void max_rows(const typename K::Storage* upper,
     for (; i + 8 <= c; i += 8) {
       max_block<K, kRelu, kArgmax, 8>(upper + i, lower + i, c, y + i, argmax + i);
     }
+    for (; i + 2 <= c; i += 2) {
+      max_block<K, kRelu, kArgmax, 2>(upper + i, lower + i, c, y + i, argmax + i);
+    }
     for (; i < c; ++i) {
       max_block<K, kRelu, kArgmax, 1>(upper + i, lower + i, c, y + i, argmax + i);
     }

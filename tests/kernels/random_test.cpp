@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/core/random.h"
 #include "tests/reference/random.h"
 #include "tests/support/cases.h"
 #include "tests/support/clock.h"
@@ -213,6 +214,28 @@ TEST_P(ShuffledRows, EachEpochTakesDistinctRowsInANewOrder) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, ShuffledRows, on_devices(kShuffleCases), device_case_name);
+
+TEST(ShuffledRowsOfMany, AreTheKeyedPermutation) {
+  const RandomKey key = random_key(kSeed, hash_name("s"));
+  for (const Device& device : test_devices()) {
+    for (const std::int64_t rows : {std::int64_t{2}, std::int64_t{60000}, std::int64_t{1} << 31}) {
+      const std::int64_t batch = std::min<std::int64_t>(rows, 700), steps = rows / batch;
+      const std::int32_t step = 1000003;
+      Graph graph;
+      graph.output("rows", shuffled_rows(graph, "s", rows, batch));
+      const Store store = store_at(kSeed, step);
+      const Tensor taken = interpret(graph, {}, &store, device)[0];
+      for (std::int64_t i = 0; i < batch; ++i) {
+        const std::uint32_t want = permuted_index(
+            key, static_cast<std::uint32_t>(step / steps),
+            static_cast<std::uint32_t>(step % steps * batch + i), static_cast<std::uint32_t>(rows));
+        ASSERT_EQ(taken.span<std::int32_t>()[static_cast<std::size_t>(i)],
+                  static_cast<std::int32_t>(want))
+            << "row " << i << " of " << rows << " on " << device;
+      }
+    }
+  }
+}
 
 TEST(ShuffledRowsErrors, BatchAboveTheRows) {
   Graph graph;
