@@ -65,7 +65,7 @@ TEST_P(MistakeTest, IsReported) {
 INSTANTIATE_TEST_SUITE_P(Kinds, MistakeTest, testing::ValuesIn(kMistakes),
                          [](const auto& info) { return std::string(info.param.name); });
 
-// g++ fills local variables with 0xfe bytes, clang with NaN.
+// The compiler fills local variables with 0xfe bytes.
 TEST_F(EmulatorTest, UninitialisedLocalArrayIsHuge) {
   if (!is_check_build()) GTEST_SKIP() << "needs the check build";
   const DeviceArray<float> x(4096), out(4096);
