@@ -21,14 +21,18 @@ struct BFloat16 {
   std::uint16_t bits = 0;
 
   BFloat16() = default;
-  explicit BFloat16(float value) {
-    const auto word = std::bit_cast<std::uint32_t>(value);
-    const bool is_nan = (word & 0x7fffffffu) > 0x7f800000u;
-    const std::uint32_t rounded = word + 0x7fffu + ((word >> 16) & 1u);
-    bits = static_cast<std::uint16_t>((is_nan ? (word | 0x400000u) : rounded) >> 16);
-  }
+  explicit BFloat16(float value) : bits(rounded(value)) {}
   explicit operator float() const {
     return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  }
+  // The bits of the nearest bfloat16. Loops assign them to `bits`: compilers vectorise that, but
+  // not the assignment of a whole BFloat16.
+  static std::uint16_t rounded(float value) {
+    const auto word = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t nearest = word + 0x7fffu + ((word >> 16) & 1u);
+    const std::uint32_t quiet_nan = word | 0x400000u;
+    const bool is_nan = (word & 0x7fffffffu) > 0x7f800000u;
+    return static_cast<std::uint16_t>((is_nan ? quiet_nan : nearest) >> 16);
   }
   bool operator==(const BFloat16&) const = default;
 };

@@ -46,7 +46,7 @@ void convert_range(const void* from, void* to, std::int64_t begin, std::int64_t 
 // The two conversions of every mixed-precision step, vectorised.
 ENGINE_CPU_CLONES void f32_to_bf16(const float* from, BFloat16* to, std::int64_t count) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) to[i] = BFloat16(from[i]);
+  for (std::int64_t i = 0; i < count; ++i) to[i].bits = BFloat16::rounded(from[i]);
 }
 ENGINE_CPU_CLONES void bf16_to_f32(const BFloat16* from, float* to, std::int64_t count) {
 #pragma omp simd
