@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Holds our training step against PyTorch and our prediction against ONNX Runtime, in turn.
+
+    bench/compare.py training-step [--network daynight] [--batch 64] [--precisions f32,bf16]
+    bench/compare.py prediction    [--batches 1,32] [--threads 1]
+
+Both sides run as long-lived processes that time blocks of steps; blocks alternate, so that whatever else
+the machine does hits both. Printed: the median of each side, the spread (first and third quartile), and
+the ratio of the medians (below 1: we are faster). Needs a build with ENGINE_BENCH=ON in build/, and the
+peer: python3-torch, or `npm install --ignore-scripts` in bench/onnxruntime.
+"""
+import argparse
+import json
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+class Side:
+    """One process that answers every line with the milliseconds of a step."""
+
+    def __init__(self, name, command):
+        self.name = name
+        self.process = subprocess.Popen([str(word) for word in command], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.times = []
+
+    def block(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            sys.exit(f"{self.name} stopped with code {self.process.wait()}")
+        return float(answer)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+    def quartiles(self):
+        return statistics.quantiles(self.times, n=4)
+
+
+def alternate(ours, peer, rounds):
+    for side in (ours, peer):
+        side.block()  # warm-up
+    for turn in range(rounds):
+        for side in (ours, peer) if turn % 2 == 0 else (peer, ours):
+            side.times.append(side.block())
+    ours.close()
+    peer.close()
+
+
+def report(label, ours, peer):
+    row = {"what": label, "blocks": len(ours.times)}
+    for key, side in (("engine", ours), ("peer", peer)):
+        low, middle, high = side.quartiles()
+        row[key] = {"name": side.name, "median_ms": middle, "quartiles_ms": [low, high]}
+    row["ratio"] = row["engine"]["median_ms"] / row["peer"]["median_ms"]
+    print(f"{label:34}  engine {row['engine']['median_ms']:9.3f} ms   {peer.name} "
+          f"{row['peer']['median_ms']:9.3f} ms   ratio {row['ratio']:.3f}", flush=True)
+    return row
+
+
+def training_step(options):
+    for precision in options.precisions.split(","):
+        size, channels = (28, 1) if options.network == "lenet5" else (64, 3)
+        flags = ["--network", options.network, "--precision", precision, "--batch", options.batch,
+                 "--size", size, "--channels", channels, "--threads", options.threads,
+                 "--steps", options.steps]
+        ours = Side("engine", [options.build / "bench/block_timer", "training-step", *flags])
+        peer = Side("PyTorch", [options.python, HERE / "pytorch/training_step.py", *flags])
+        alternate(ours, peer, options.rounds)
+        yield report(f"{options.network} step, batch {options.batch}, {precision}", ours, peer)
+
+
+def prediction(options):
+    for batch in options.batches.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            model = pathlib.Path(folder) / "model.onnx"
+            subprocess.run([options.python, str(HERE / "onnxruntime/export.py"), str(model),
+                            "--batch", batch], check=True, stdout=subprocess.DEVNULL)
+            for precision in options.precisions.split(","):
+                flags = ["--batch", batch, "--threads", options.threads or 1, "--steps", options.steps]
+                ours = Side("engine", [options.build / "bench/block_timer", "prediction",
+                                       "--precision", precision, *flags])
+                peer = Side("ONNX Runtime f32", ["node", HERE / "onnxruntime/predict.mjs", model, *flags])
+                alternate(ours, peer, options.rounds)
+                yield report(f"daynight prediction, batch {batch}, {precision}", ours, peer)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=["training-step", "prediction"])
+    parser.add_argument("--network", default="daynight")
+    parser.add_argument("--batch", default="64")
+    parser.add_argument("--batches", default="1,32")
+    parser.add_argument("--precisions", default="f32,bf16")
+    parser.add_argument("--threads", type=int, default=0, help="0: one a core; prediction: 1")
+    parser.add_argument("--steps", default="5", help="steps in a block")
+    parser.add_argument("--rounds", type=int, default=15, help="blocks of each side")
+    parser.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build")
+    parser.add_argument("--python", default="/usr/bin/python3", help="the one that has torch")
+    parser.add_argument("--json", type=pathlib.Path, help="where to write the rows")
+    options = parser.parse_args()
+    rows = list({"training-step": training_step, "prediction": prediction}[options.task](options))
+    if options.json:
+        options.json.write_text(json.dumps({"machine": platform.processor(), "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
