@@ -26,7 +26,8 @@ Graph fused(const Graph& graph) {
 
 Ops ops_of(const Graph& graph) {
   Ops ops;
-  for (const Node& node : order(graph).nodes()) {
+  const Graph ordered = order(graph);
+  for (const Node& node : ordered.nodes()) {
     const std::string name(node.op->name());
     if (name == "input" || name == "constant" || name == "read_state") continue;
     ops.push_back(name.starts_with("conv2d") ? name : join(name, ' ', node.op->attributes()));
