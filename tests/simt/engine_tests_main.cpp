@@ -1,10 +1,30 @@
 // Library tests whose device is the emulated GPU, unless ENGINE_TEST_DEVICES says otherwise.
+//   --every-kernel   fails too when a kernel of the program was launched by none of them
+#include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include <gtest/gtest.h>
+
+#include "simt/control.h"
+
+// How many kernels nobody launched; their names go to stderr.
+static int count_untested_kernels() {
+  int untested = 0;
+  for (const std::string& kernel : engine::simt::linked_kernels()) {
+    if (engine::simt::launched_kernels().count(kernel)) continue;
+    std::fprintf(stderr, "launched by no test: %s\n", kernel.c_str());
+    untested++;
+  }
+  std::printf("%zu kernels, %d launched by no test\n", engine::simt::linked_kernels().size(),
+              untested);
+  return untested;
+}
 
 int main(int argc, char** argv) {
   setenv("ENGINE_TEST_DEVICES", "cuda", 0);
   testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
+  const int status = RUN_ALL_TESTS();
+  const bool every_kernel = argc > 1 && std::string_view(argv[1]) == "--every-kernel";
+  return every_kernel && count_untested_kernels() > 0 ? 1 : status;
 }

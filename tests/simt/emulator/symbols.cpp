@@ -87,13 +87,17 @@ static std::string without_parameters(std::string_view text) {
   constexpr std::string_view kVoid = "void ", kAnonymous = "(anonymous namespace)::";
   if (text.starts_with(kVoid)) text.remove_prefix(kVoid.size());
   std::string name;
+  int depth = 0;  // of template arguments, which may have parentheses of their own
   while (!text.empty()) {
     if (text.starts_with(kAnonymous)) {
       text.remove_prefix(kAnonymous.size());
       continue;
     }
-    if (text.front() == '(') break;
-    name += text.front();
+    const char next = text.front();
+    if (next == '(' && depth == 0) break;
+    if (next == '<') depth++;
+    if (next == '>') depth--;
+    name += next;
     text.remove_prefix(1);
   }
   return name;
@@ -124,8 +128,12 @@ const std::set<std::string>& linked_kernels() {
           symbol.name.find('.') != symbol.name.npos) {
         continue;
       }
-      std::string name = without_parameters(demangle(symbol.name));
-      if (std::string_view(name).substr(0, name.find('<')).ends_with("_kernel")) {
+      const std::string text = demangle(symbol.name);
+      std::string name = without_parameters(text);
+      // Names of templates come with what they return; make_kernel<...>() is not one.
+      const std::size_t arguments = name.find('<');
+      const bool returns_nothing = arguments == name.npos || text.starts_with("void ");
+      if (returns_nothing && std::string_view(name).substr(0, arguments).ends_with("_kernel")) {
         found.insert(std::move(name));
       }
     }
