@@ -13,7 +13,7 @@ namespace {
 // Pictures that training should see in all, as a number of epochs: few epochs on many pictures,
 // many on few.
 int default_epochs(const std::string& network, std::int64_t train_items) {
-  double pictures = 100'000;
+  double pictures = 115'000;
   double fewest = 10;
   double most = 60;
   if (network == "lenet5") fewest = 12;
@@ -22,7 +22,7 @@ int default_epochs(const std::string& network, std::int64_t train_items) {
 }
 
 double default_learning_rate(const std::string& network) {
-  if (network == "lenet5") return 2e-3;
+  if (network == "lenet5" || network == "daynight") return 2e-3;
   return 1e-3;
 }
 

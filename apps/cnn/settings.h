@@ -17,7 +17,7 @@ namespace engine::apps::cnn {
 // so, complete() replaces the "not given" value by one that suits the data.
 struct TrainSettings {
   std::string data;                  // absolute folder; empty: built-in scenes
-  std::int64_t items = 4000;         // of built-in scenes
+  std::int64_t items = 12'000;       // of built-in scenes
   std::uint64_t scene_seed = 1;      // of built-in scenes
   int height = 0;                    // 0: as the format has it (completed)
   int width = 0;                     // completed
