@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
 
 #include <CLI/CLI.hpp>
@@ -22,6 +23,15 @@ void add_output_flags(CLI::App& command, OutputOptions& options) {
   command.add_flag("-v,--verbose", options.verbosity, "print more (repeat for yet more)")
       ->group("Output");
 }
+
+// Which flags exclude each other is told by the error; in the help it would bury the flags.
+class BriefFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string text = CLI::Formatter::make_option_opts(option);
+    return text.substr(0, text.find(" Excludes:"));
+  }
+};
 
 // The first line of an Error is for users; condition and place are for those who ask.
 std::string message_of(const std::exception& error, int verbosity) {
@@ -60,6 +70,7 @@ int app_main(int argc, char** argv, const AppDescription& app,
              const std::vector<Command>& commands) {
   install_signal_handlers();
   CLI::App parser(app.help, app.name);
+  parser.formatter(std::make_shared<BriefFormatter>());
   parser.footer(app.examples);
   parser.require_subcommand(1);
   parser.set_version_flag(
