@@ -8,10 +8,10 @@
 #include <benchmark/benchmark.h>
 
 #include "engine/core/autodiff.h"
+#include "engine/core/cpu/parallel.h"
 #include "engine/core/device.h"
 #include "engine/kernels/batch_norm.h"
 #include "engine/kernels/binary.h"
-#include "engine/kernels/cpu/parallel.h"
 #include "engine/kernels/pool2d.h"
 #include "engine/kernels/reduce.h"
 #include "engine/kernels/unary.h"

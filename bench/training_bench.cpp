@@ -8,8 +8,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include "engine/core/cpu/parallel.h"
 #include "engine/core/device.h"
-#include "engine/kernels/cpu/parallel.h"
 #include "engine/kernels/gather_rows.h"
 #include "engine/kernels/image.h"
 #include "engine/kernels/optimizer_update.h"

@@ -12,8 +12,6 @@ namespace engine {
 
 namespace {
 
-constexpr std::string_view kClockName = "engine.clock";
-
 // The product of the step: i32[4] with the third element one larger.
 class AdvanceClockOp final : public Op {
  public:

@@ -5,11 +5,15 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/core/graph.h"
 
 namespace engine {
+
+// The state entry behind Graph::clock(), Store::seed() and Store::step().
+inline constexpr std::string_view kClockName = "engine.clock";
 
 struct GraphData : std::enable_shared_from_this<GraphData> {
   std::deque<Node> nodes;

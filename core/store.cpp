@@ -5,13 +5,12 @@
 #include <optional>
 
 #include "engine/core/errors.h"
+#include "engine/core/graph_data.h"
 #include "engine/core/memory_plan.h"
 
 namespace engine {
 
 namespace {
-
-constexpr std::string_view kClockName = "engine.clock";
 
 Tensor initial_clock(std::uint64_t seed) {
   return Tensor::from(std::vector<std::int32_t>{static_cast<std::int32_t>(seed),

@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "engine/kernels/cpu/parallel.h"
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 #include "engine/kernels/cpu/pool_windows.h"
-#include "engine/kernels/cpu/simd.h"
 
 // As cpu/max_pool2d.cpp: rows of windows forward, a gather over input rows backward.
 namespace engine::cpu {

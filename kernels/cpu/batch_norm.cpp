@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/kernels/cpu/parallel.h"
-#include "engine/kernels/cpu/simd.h"
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 
 // Two passes over memory in each direction. The first cuts the rows into blocks that stay in L2: a
 // block's mean is taken, then the squares around it, and the blocks are combined in order. The

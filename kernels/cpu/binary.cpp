@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "engine/kernels/cpu/parallel.h"
-#include "engine/kernels/cpu/simd.h"
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 
 // Bound by memory. A repeated operand is first written out as an f32 tile of at least kTile
 // elements, so that a bias of 3 channels runs at the speed of one of 512.

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "engine/core/cpu/parallel.h"
 #include "engine/core/dtype.h"
 #include "engine/core/stream.h"
-#include "engine/kernels/cpu/parallel.h"
 
 namespace engine::cpu {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/kernels/cpu/parallel.h"
+#include "engine/core/cpu/parallel.h"
 
 namespace engine::cpu {
 

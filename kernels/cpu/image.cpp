@@ -7,9 +7,9 @@
 #include <numbers>
 #include <vector>
 
-#include "engine/kernels/cpu/parallel.h"
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 #include "engine/kernels/cpu/random.h"
-#include "engine/kernels/cpu/simd.h"
 
 namespace engine::cpu {
 namespace {

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/kernels/cpu/parallel.h"
-#include "engine/kernels/cpu/simd.h"
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 #include "engine/kernels/cpu/vector_math.h"
 
 // Rows are short (a few to a few thousand classes): a task is a run of rows, each row is walked a

@@ -1,9 +1,9 @@
 #include <algorithm>
 
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 #include "engine/kernels/cpu/max_pool2d_two_by_two.h"
-#include "engine/kernels/cpu/parallel.h"
 #include "engine/kernels/cpu/pool_windows.h"
-#include "engine/kernels/cpu/simd.h"
 
 // Windows of any shape. Forward: a task is a row of windows, and each window is walked for a block
 // of channels at a time. Backward gathers: every input pixel adds up the windows that chose it, so

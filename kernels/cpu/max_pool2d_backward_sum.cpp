@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 #include "engine/kernels/cpu/column_sums.h"
-#include "engine/kernels/cpu/parallel.h"
-#include "engine/kernels/cpu/simd.h"
 #include "engine/kernels/pool2d.h"
 
 namespace engine::cpu {

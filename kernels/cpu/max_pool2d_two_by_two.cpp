@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/kernels/cpu/parallel.h"
-#include "engine/kernels/cpu/simd.h"
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 
 // The pooling of most nets, bound by memory: a task reads two rows of the image and writes one row
 // of y, backward the reverse. bf16 is compared as 16-bit integers, twice as many in a register as

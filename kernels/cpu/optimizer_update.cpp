@@ -4,8 +4,8 @@
 #include <cmath>
 #include <vector>
 
-#include "engine/kernels/cpu/parallel.h"
-#include "engine/kernels/cpu/simd.h"
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 
 namespace engine::cpu {
 namespace {

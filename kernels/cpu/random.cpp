@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/kernels/cpu/parallel.h"
-#include "engine/kernels/cpu/simd.h"
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 
 namespace engine::cpu {
 namespace {

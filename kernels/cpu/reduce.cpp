@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 #include "engine/kernels/cpu/column_sums.h"
-#include "engine/kernels/cpu/parallel.h"
-#include "engine/kernels/cpu/simd.h"
 
 namespace engine::cpu {
 namespace {

@@ -3,8 +3,8 @@
 #include <array>
 #include <cmath>
 
-#include "engine/kernels/cpu/parallel.h"
-#include "engine/kernels/cpu/simd.h"
+#include "engine/core/cpu/parallel.h"
+#include "engine/core/cpu/simd.h"
 #include "engine/kernels/cpu/vector_math.h"
 
 // Bound by memory: each element is read and written once; one pass, contiguous.
