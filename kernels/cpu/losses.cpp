@@ -16,15 +16,11 @@ struct Rows {
   std::int64_t begin, end, classes;
 };
 
-// The largest of a row; NaN if there is one.
+// The largest of a row, NaN left out: it comes back through row_sum_exp().
 ENGINE_ALWAYS_INLINE float row_max(const float* x, std::int64_t classes) {
   float largest = -std::numeric_limits<float>::infinity();
-  bool has_nan = false;
-  for (std::int64_t i = 0; i < classes; ++i) {
-    largest = x[i] > largest ? x[i] : largest;
-    has_nan |= x[i] != x[i];
-  }
-  return has_nan ? std::numeric_limits<float>::quiet_NaN() : largest;
+  for (std::int64_t i = 0; i < classes; ++i) largest = x[i] > largest ? x[i] : largest;
+  return largest;
 }
 
 ENGINE_ALWAYS_INLINE float row_sum_exp(const float* x, float largest, std::int64_t classes) {

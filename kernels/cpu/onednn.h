@@ -6,8 +6,8 @@
 #include "engine/kernels/conv2d.h"
 #include "engine/kernels/matmul.h"
 
-// All of oneDNN that the library uses, for the API of 2.6 and that of 3.x. No other file includes
-// its headers.
+// All of oneDNN that the library uses, for the API of 2.6 and that of 3.x. Nothing includes its
+// headers outside kernels/cpu/onednn*.
 //
 // Each kernel has an engine and a stream of its own and runs on the device's thread count. Data
 // stays in our layouts; what oneDNN is only fast with in a blocked layout (weights and their
