@@ -3,7 +3,6 @@
 #include <ostream>
 
 #include "engine/core/structural_ops.h"
-#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -98,10 +97,10 @@ Cost MatmulOp::cost(std::span<const TensorType> inputs, std::span<const TensorTy
 }
 
 std::unique_ptr<Kernel> MatmulOp::prepare(const PrepareContext& context) const {
-  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
-  return cpu::prepare_matmul(
-      matmul_problem(context.inputs[0].shape, context.inputs[1].shape, options_), activation_,
-      context);
+  const MatmulProblem problem =
+      matmul_problem(context.inputs[0].shape, context.inputs[1].shape, options_);
+  if (context.device.is_cuda()) return cuda::prepare_matmul(problem, activation_, context);
+  return cpu::prepare_matmul(problem, activation_, context);
 }
 
 Value matmul(const Value& a, const Value& b, const MatmulOptions& options) {

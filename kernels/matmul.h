@@ -22,7 +22,8 @@ struct MatmulOptions {
 //   that no rounding to bf16 lies between it and the optimizer.
 // Numerics: the same bits in every run with the same thread count. NaN in a or b reaches y, through
 //   the relu that fusion appends too.
-// Scratch: where b is f32 and a is not, b in a's type; and oneDNN's own.
+// Scratch: where b is f32 and a is not, b in a's type; oneDNN's own; on CUDA the sums of parts of
+//   k, where the product is split along k to fill the GPU.
 // Throws: InvalidArgument with both shapes when they do not fit.
 Value matmul(const Value& a, const Value& b, const MatmulOptions& options = {});
 
@@ -65,5 +66,9 @@ namespace cpu {
 std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation activation,
                                        const PrepareContext& context);
 }  // namespace cpu
+namespace cuda {  // the algorithm is kernels/matmul_choice.h's
+std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation activation,
+                                       const PrepareContext& context);
+}  // namespace cuda
 
 }  // namespace engine

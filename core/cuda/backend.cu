@@ -7,6 +7,7 @@
 #include "engine/core/backend.h"
 #include "engine/core/cuda/device_guard.h"
 #include "engine/core/cuda/handles.h"
+#include "engine/core/gpu.h"
 #include "engine/core/memory_plan.h"
 
 namespace engine {
@@ -143,6 +144,18 @@ int cuda_device_count() {
     return 0;
   }
   return count;
+}
+
+Gpu gpu_of(const Device& device) {
+  ENGINE_CHECK(device.is_cuda(), device, " is no GPU");
+  const auto attribute = [&](cudaDeviceAttr which) {
+    int value = 0;
+    ENGINE_CUDA_CHECK(cudaDeviceGetAttribute(&value, which, device.index()));
+    return value;
+  };
+  return {.capability = 10 * attribute(cudaDevAttrComputeCapabilityMajor) +
+                        attribute(cudaDevAttrComputeCapabilityMinor),
+          .multiprocessors = attribute(cudaDevAttrMultiProcessorCount)};
 }
 
 }  // namespace engine

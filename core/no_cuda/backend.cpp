@@ -1,6 +1,9 @@
 // What core asks of CUDA, in a build without it.
 #include "engine/core/backend.h"
 
+#include "engine/core/errors.h"
+#include "engine/core/gpu.h"
+
 namespace engine {
 
 Backend* cuda_backend() {
@@ -8,6 +11,9 @@ Backend* cuda_backend() {
 }
 int cuda_device_count() {
   return 0;
+}
+Gpu gpu_of(const Device& device) {
+  throw InvalidArgument(join(device, " is no GPU: this library was built without CUDA"));
 }
 
 }  // namespace engine

@@ -6,10 +6,10 @@ namespace engine {
 
 FusionRule fuse_matmul_bias() {
   const auto rewrite = [](Graph& graph, const Node& node, const Uses& uses,
-                          const Device& device) -> std::vector<Value> {
+                          const Device&) -> std::vector<Value> {
     const auto [y, bias] = fusion::match_bias(node, uses);
     const auto* product = fusion::op_of<MatmulOp>(y);
-    if (product == nullptr || !device.is_cpu()) return {};
+    if (product == nullptr) return {};
     const std::vector<Value> inputs = y.node().inputs;
     if (inputs.size() > 2 || product->activation() != Activation::none) return {};
     return graph.add(std::make_shared<MatmulOp>(product->options()), {inputs[0], inputs[1], bias},
@@ -20,11 +20,10 @@ FusionRule fuse_matmul_bias() {
 
 FusionRule fuse_matmul_activation() {
   const auto rewrite = [](Graph& graph, const Node& node, const Uses& uses,
-                          const Device& device) -> std::vector<Value> {
+                          const Device&) -> std::vector<Value> {
     const Value y = fusion::match_relu(node, uses);
     const auto* product = fusion::op_of<MatmulOp>(y);
-    if (product == nullptr || !device.is_cpu() || product->activation() != Activation::none)
-      return {};
+    if (product == nullptr || product->activation() != Activation::none) return {};
     return graph.add(std::make_shared<MatmulOp>(product->options(), Activation::relu),
                      y.node().inputs, y.node().name);
   };

@@ -470,9 +470,10 @@ TEST(Conv2d, SameBitsInEveryRun) {
     const Value x = graph.input("x", x_shape(c), dtype), dy = graph.input("dy", y_shape(c), dtype);
     const Value dw = conv2d_backward_weights(x, dy, w_shape(c), geometry_of(c));
     const Op& op = *dw.node().op;
-    const Tensor first = run_alone(op, {data.x, data.dy}, {}, 2);
+    const Tensor first = run_alone(op, {data.x, data.dy}, {}, Device::cpu({.threads = 2}));
     for (int run = 0; run < 3; ++run) {
-      EXPECT_TRUE(same_bits(first, run_alone(op, {data.x, data.dy}, {}, 2)));
+      EXPECT_TRUE(
+          same_bits(first, run_alone(op, {data.x, data.dy}, {}, Device::cpu({.threads = 2}))));
     }
   }
 }
@@ -490,8 +491,9 @@ TEST(Conv2d, AnyThreadCount) {
   const Data data(c, DType::f32);
   const auto want = reference::conv2d(c, to_doubles(data.x), to_doubles(data.w));
   for (const int threads : {1, 2, 3}) {
-    EXPECT_TRUE(
-        close_to(run_alone(Conv2dOp(geometry_of(c)), {data.x, data.w}, {}, threads), want, 1e-5));
+    EXPECT_TRUE(close_to(run_alone(Conv2dOp(geometry_of(c)), {data.x, data.w}, {},
+                                   Device::cpu({.threads = threads})),
+                         want, 1e-5));
   }
 }
 

@@ -6,6 +6,7 @@
 #include "tests/kernels/matrix_support.h"
 #include "tests/reference/matmul.h"
 #include "tests/support/cases.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -46,7 +47,7 @@ Shape b_shape(const MatmulCase& c) {
   return c.transpose_b ? Shape{c.n, c.k} : Shape{c.k, c.n};
 }
 
-class Matmul : public testing::TestWithParam<MatmulCase> {
+class Matmul : public DeviceTest<MatmulCase> {
  protected:
   static void expect_reference(DType dtype) {
     const MatmulCase& c = GetParam();
@@ -59,7 +60,7 @@ class Matmul : public testing::TestWithParam<MatmulCase> {
     graph.output("y", y);
     graph.output("da", gradients[0]);
     graph.output("db", gradients[1]);
-    const auto got = interpret(graph, {{"a", a}, {"b", b}, {"dy", dy}});
+    const auto got = interpret(graph, {{"a", a}, {"b", b}, {"dy", dy}}, nullptr, device());
 
     const auto ad = to_doubles(a), bd = to_doubles(b), dyd = to_doubles(dy);
     const auto aa = absolute(ad), ba = absolute(bd), dya = absolute(dyd);
@@ -92,7 +93,7 @@ TEST_P(Matmul, FrozenMatchesReference) {
     const Tensor a = random_tensor(a_shape(c), dtype, 1), b = random_tensor(b_shape(c), dtype, 2);
     const auto want = reference::matmul(c, to_doubles(a), to_doubles(b));
     const auto magnitude = reference::matmul(c, absolute(to_doubles(a)), absolute(to_doubles(b)));
-    const Tensor y = run_alone(MatmulOp(options_of(c)), {a, b}, {1});
+    const Tensor y = run_alone(MatmulOp(options_of(c)), {a, b}, {1}, device());
     EXPECT_TRUE(close_to(y, want, product_bounds(c.k, want, magnitude, dtype)));
   }
 }
@@ -103,11 +104,13 @@ TEST_P(Matmul, F32WeightsWithBf16Data) {
   const Tensor a = random_tensor(a_shape(c), DType::bf16, 1);
   const Tensor b = random_tensor(b_shape(c), DType::f32, 2), rounded = b.to(DType::bf16);
   const MatmulOp op(options_of(c));
-  EXPECT_TRUE(same_bits(run_alone(op, {a, b}), run_alone(op, {a, rounded})));
-  EXPECT_TRUE(same_bits(run_alone(op, {a, b}, {1}), run_alone(op, {a, rounded}, {1})));
+  for (const std::vector<int>& frozen : {std::vector<int>{}, {1}}) {
+    EXPECT_TRUE(same_bits(run_alone(op, {a, b}, frozen, device()),
+                          run_alone(op, {a, rounded}, frozen, device())));
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, Matmul, testing::ValuesIn(kCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Table, Matmul, on_devices(kCases), device_case_name);
 
 TEST(Matmul, BiasAndReluMatchReference) {
   const MatmulCase c{.m = 12, .k = 40, .n = 19, .transpose_b = true};
@@ -122,11 +125,14 @@ TEST(Matmul, BiasAndReluMatchReference) {
       magnitude[i] += std::abs(added);
     }
     const auto bounds = product_bounds(c.k + 1, want, magnitude, dtype);
-    EXPECT_TRUE(close_to(run_alone(MatmulOp(options_of(c)), {a, b, bias}), want, bounds));
-    for (double& value : want) value = std::max(value, 0.0);
-    const MatmulOp with_relu(options_of(c), Activation::relu);
-    EXPECT_TRUE(close_to(run_alone(with_relu, {a, b, bias}), want, bounds));
-    EXPECT_TRUE(close_to(run_alone(with_relu, {a, b, bias}, {1}), want, bounds));
+    std::vector<double> positive = want;
+    for (double& value : positive) value = std::max(value, 0.0);
+    const MatmulOp op(options_of(c)), with_relu(options_of(c), Activation::relu);
+    for (const Device& device : test_devices()) {
+      EXPECT_TRUE(close_to(run_alone(op, {a, b, bias}, {}, device), want, bounds));
+      EXPECT_TRUE(close_to(run_alone(with_relu, {a, b, bias}, {}, device), positive, bounds));
+      EXPECT_TRUE(close_to(run_alone(with_relu, {a, b, bias}, {1}, device), positive, bounds));
+    }
   }
 }
 
@@ -172,10 +178,12 @@ TEST(Matmul, GradientOfAParameterIsF32) {
   graph.output("dw", gradients[1]);
   const Tensor x_data = random_tensor({4, 6}, DType::bf16, 1);
   const Tensor dy = random_tensor({4, 3}, DType::bf16, 2);
-  const auto got = interpret(graph, {{"x", x_data}, {"dy", dy}});
   const MatmulCase c{.m = 4, .k = 6, .n = 3, .transpose_b = true};
   const auto want = reference::matmul_backward_b(c, to_doubles(x_data), to_doubles(dy));
-  EXPECT_TRUE(close_to(got[0], want, 1e-6));
+  for (const Device& device : test_devices()) {
+    const auto got = interpret(graph, {{"x", x_data}, {"dy", dy}}, nullptr, device);
+    EXPECT_TRUE(close_to(got[0], want, 1e-6)) << device;
+  }
 }
 
 TEST(Matmul, EmptyExtents) {
@@ -183,38 +191,47 @@ TEST(Matmul, EmptyExtents) {
   const auto zeros = [](const Shape& shape, DType dtype) {
     return Tensor::zeros(shape, dtype, Device::cpu());
   };
-  for (const DType dtype : {DType::f32, DType::bf16}) {
-    const MatmulOp op({}), with_relu({}, Activation::relu);
-    EXPECT_EQ(run_alone(op, {zeros({0, 3}, dtype), zeros({3, 2}, dtype)}).shape(), Shape({0, 2}));
-    EXPECT_EQ(run_alone(op, {zeros({4, 3}, dtype), zeros({3, 0}, dtype)}).shape(), Shape({4, 0}));
-    const Tensor a = zeros({1, 0}, dtype), b = zeros({0, 2}, dtype);
-    EXPECT_TRUE(close_to(run_alone(op, {a, b}), std::vector<double>{0, 0}, 0.0));
-    EXPECT_TRUE(close_to(run_alone(op, {a, b, bias}), std::vector<double>{2, -3}, 0.0));
-    EXPECT_TRUE(close_to(run_alone(with_relu, {a, b, bias}), std::vector<double>{2, 0}, 0.0));
+  const MatmulOp op({}), with_relu({}, Activation::relu);
+  for (const Device& device : test_devices()) {
+    const auto run = [&](const Op& which, const std::vector<Tensor>& inputs) {
+      return run_alone(which, inputs, {}, device);
+    };
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      EXPECT_EQ(run(op, {zeros({0, 3}, dtype), zeros({3, 2}, dtype)}).shape(), Shape({0, 2}));
+      EXPECT_EQ(run(op, {zeros({4, 3}, dtype), zeros({3, 0}, dtype)}).shape(), Shape({4, 0}));
+      const Tensor a = zeros({1, 0}, dtype), b = zeros({0, 2}, dtype);
+      EXPECT_TRUE(close_to(run(op, {a, b}), std::vector<double>{0, 0}, 0.0));
+      EXPECT_TRUE(close_to(run(op, {a, b, bias}), std::vector<double>{2, -3}, 0.0));
+      EXPECT_TRUE(close_to(run(with_relu, {a, b, bias}), std::vector<double>{2, 0}, 0.0));
+    }
   }
 }
 
 TEST(Matmul, NanAndInfinityReachTheResult) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
-    const Tensor a = Tensor::from(std::vector<float>{NAN, INFINITY, -INFINITY, 2}, {4, 1});
-    const Tensor b = Tensor::from(std::vector<float>{1, -1}, {1, 2});
-    const Tensor y = run_alone(MatmulOp({}), {a.to(dtype), b.to(dtype)});
-    const Tensor positive = run_alone(MatmulOp({}, Activation::relu), {a.to(dtype), b.to(dtype)});
-    EXPECT_TRUE(
-        close_to(positive, std::vector<double>{NAN, NAN, INFINITY, 0, 0, INFINITY, 2, 0}, 0.0));
-    EXPECT_TRUE(close_to(
-        y, std::vector<double>{NAN, NAN, INFINITY, -INFINITY, -INFINITY, INFINITY, 2, -2}, 0.0));
+  const Tensor a = Tensor::from(std::vector<float>{NAN, INFINITY, -INFINITY, 2}, {4, 1});
+  const Tensor b = Tensor::from(std::vector<float>{1, -1}, {1, 2});
+  const std::vector<double> want{NAN, NAN, INFINITY, -INFINITY, -INFINITY, INFINITY, 2, -2};
+  const std::vector<double> want_positive{NAN, NAN, INFINITY, 0, 0, INFINITY, 2, 0};
+  const MatmulOp op({}), with_relu({}, Activation::relu);
+  for (const Device& device : test_devices()) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      const std::vector<Tensor> inputs{a.to(dtype), b.to(dtype)};
+      EXPECT_TRUE(close_to(run_alone(op, inputs, {}, device), want, 0.0)) << device;
+      EXPECT_TRUE(close_to(run_alone(with_relu, inputs, {}, device), want_positive, 0.0)) << device;
+    }
   }
 }
 
 TEST(Matmul, SameBitsInEveryRun) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
-    const Tensor a = random_tensor({100, 700}, dtype, 1), b = random_tensor({90, 700}, dtype, 2);
-    const MatmulOp op({.transpose_b = true, .f32_output = true});
-    const Tensor first = run_alone(op, {a, b}, {}, 2);
-    EXPECT_EQ(first.dtype(), DType::f32);
-    for (int run = 0; run < 3; ++run) {
-      EXPECT_TRUE(same_bits(first, run_alone(op, {a, b}, {}, 2)));
+  for (const Device& device : test_devices()) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      const Tensor a = random_tensor({100, 700}, dtype, 1), b = random_tensor({90, 700}, dtype, 2);
+      const MatmulOp op({.transpose_b = true, .f32_output = true});
+      const Tensor first = run_alone(op, {a, b}, {}, device);
+      EXPECT_EQ(first.dtype(), DType::f32);
+      for (int run = 0; run < 3; ++run) {
+        EXPECT_TRUE(same_bits(first, run_alone(op, {a, b}, {}, device))) << device;
+      }
     }
   }
 }

@@ -37,17 +37,18 @@ inline std::vector<Value> gradients_of_node(const Value& y, const Value& dy) {
                             .wanted = {wanted.get(), node.inputs.size()}});
 }
 
-// Runs an op by itself on the CPU; inputs marked in `frozen` are given to prepare().
+// Runs an op by itself; inputs marked in `frozen` are given to prepare(). The result is on the CPU.
 inline Tensor run_alone(const Op& op, const std::vector<Tensor>& inputs,
-                        const std::vector<int>& frozen = {}, int threads = 0) {
-  const Device device = Device::cpu({.threads = threads});
+                        const std::vector<int>& frozen = {}, const Device& device = Device::cpu()) {
   std::vector<TensorType> types;
+  std::vector<Tensor> there;
   std::vector<const void*> data, frozen_data(inputs.size(), nullptr);
   for (const Tensor& input : inputs) {
     types.push_back(input.type());
-    data.push_back(input.data());
+    there.push_back(input.to(device));
+    data.push_back(there.back().data());
   }
-  for (const int index : frozen) frozen_data[index] = inputs[index].data();
+  for (const int index : frozen) frozen_data[index] = data[index];
   const std::vector<TensorType> out = op.infer(types);
   const auto kernel =
       op.prepare({.device = device, .inputs = types, .outputs = out, .frozen = frozen_data});
@@ -56,7 +57,7 @@ inline Tensor run_alone(const Op& op, const std::vector<Tensor>& inputs,
       Tensor::empty({std::max<std::int64_t>(kernel->scratch_bytes(), 1)}, DType::u8, device);
   std::vector<void*> results{y.data()};
   kernel->run(device, {.inputs = data, .outputs = results, .scratch = scratch.data()});
-  return y;
+  return y.to(Device::cpu());
 }
 
 // The message of the exception that `call` throws; "" when it throws nothing.

@@ -1,0 +1,142 @@
+#include "engine/kernels/matmul_choice.h"
+
+#include <algorithm>
+#include <limits>
+#include <ostream>
+
+#include "engine/core/memory_plan.h"
+#include "engine/core/structural_kernels.h"
+
+namespace engine::cuda {
+namespace {
+
+constexpr std::int64_t kSplitMultiple = 64;  // terms; every tile's depth divides it
+constexpr std::int64_t kLeastSplit = 256;    // terms: below, sums through scratch cost more
+constexpr std::int64_t kMostSplits = 64;
+constexpr std::int64_t kBlocksPerMultiprocessor = 2;
+
+std::int64_t ceil_div(std::int64_t count, std::int64_t size) {
+  return (count + size - 1) / size;
+}
+
+std::int64_t tiles_of(const MatmulProblem& problem, const MatmulChoice& choice) {
+  return ceil_div(problem.m, choice.tile_m) * ceil_div(problem.n, choice.tile_n);
+}
+
+// As many parts of k as it takes to give all multiprocessors work.
+int splits_for(const MatmulProblem& problem, const MatmulChoice& choice, const Gpu& gpu) {
+  const std::int64_t tiles = std::max<std::int64_t>(tiles_of(problem, choice), 1);
+  const std::int64_t wanted = kBlocksPerMultiprocessor * gpu.multiprocessors / tiles;
+  const std::int64_t possible = problem.k / kLeastSplit;
+  MatmulChoice split = choice;
+  split.splits =
+      static_cast<int>(std::clamp<std::int64_t>(std::min(wanted, possible), 1, kMostSplits));
+  // Parts are whole multiples, so that fewer may cover k.
+  return static_cast<int>(
+      std::max<std::int64_t>(ceil_div(problem.k, split_length(problem, split)), 1));
+}
+
+// Runs `product` on b in a's type, which it makes in the scratch first.
+class CastThenProduct final : public Kernel {
+ public:
+  CastThenProduct(std::unique_ptr<Kernel> cast, std::int64_t cast_bytes,
+                  std::unique_ptr<Kernel> product)
+      : cast_(std::move(cast)), cast_bytes_(aligned(cast_bytes)), product_(std::move(product)) {}
+
+  std::int64_t scratch_bytes() const override { return cast_bytes_ + product_->scratch_bytes(); }
+  std::string describe() const override { return "cast of b, then " + product_->describe(); }
+
+  void run(const Stream& stream, const Buffers& buffers) override {
+    void* const b = buffers.scratch;
+    cast_->run(stream, {.inputs = buffers.inputs.subspan(1, 1), .outputs = {&b, 1}});
+    const void* const bias = buffers.inputs.size() > 2 ? buffers.inputs[2] : nullptr;
+    const void* const inputs[] = {buffers.inputs[0], b, bias};
+    product_->run(stream, {.inputs = {inputs, buffers.inputs.size()},
+                           .outputs = buffers.outputs,
+                           .scratch = static_cast<char*>(buffers.scratch) + cast_bytes_});
+  }
+
+ private:
+  std::unique_ptr<Kernel> cast_;
+  std::int64_t cast_bytes_;
+  std::unique_ptr<Kernel> product_;
+};
+
+std::unique_ptr<Kernel> prepare_algorithm(const MatmulProblem& problem, Activation activation,
+                                          const MatmulChoice& choice,
+                                          const PrepareContext& context) {
+  switch (choice.algorithm) {
+    case MatmulAlgorithm::plain:
+      return prepare_matmul_plain(problem, activation, choice, context);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string_view name_of(MatmulAlgorithm algorithm) {
+  switch (algorithm) {
+    case MatmulAlgorithm::plain:
+      return "plain";
+  }
+  return "";
+}
+
+std::ostream& operator<<(std::ostream& out, const MatmulChoice& choice) {
+  out << name_of(choice.algorithm) << ' ' << choice.tile_m << 'x' << choice.tile_n;
+  if (choice.splits > 1) out << ", " << choice.splits << " splits";
+  return out;
+}
+
+std::int64_t split_length(const MatmulProblem& problem, const MatmulChoice& choice) {
+  const std::int64_t k = std::max<std::int64_t>(problem.k, 1);
+  return ceil_div(ceil_div(k, choice.splits), kSplitMultiple) * kSplitMultiple;
+}
+
+std::int64_t split_bytes(const MatmulProblem& problem, const MatmulChoice& choice) {
+  if (choice.splits == 1) return 0;
+  return choice.splits * problem.m * problem.n * static_cast<std::int64_t>(sizeof(float));
+}
+
+MatmulChoice choose_matmul(const MatmulQuery& query) {
+  const MatmulProblem& problem = query.problem;
+  MatmulChoice choice{.tile_m = 128, .tile_n = 128};
+  // A large tile reads less; a small one leaves no multiprocessor idle.
+  if (tiles_of(problem, choice) < query.gpu.multiprocessors) choice.tile_m = choice.tile_n = 64;
+  choice.splits = splits_for(problem, choice, query.gpu);
+  return choice;
+}
+
+std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation activation,
+                                       const MatmulChoice& choice, const PrepareContext& context) {
+  const TensorType &a = context.inputs[0], &b = context.inputs[1];
+  ENGINE_CHECK(a.dtype == DType::f32 || a.dtype == DType::bf16, "matmul: no ", a.dtype,
+               " kernel for ", context.device, "; use f32 or bf16");
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max() / 2;
+  ENGINE_CHECK(problem.m <= kMost && problem.k <= kMost && problem.n <= kMost &&
+                   tiles_of(problem, choice) <= kMost,
+               "matmul: ", problem, " is too large for ", context.device);
+  if (b.dtype == a.dtype) return prepare_algorithm(problem, activation, choice, context);
+  std::vector<TensorType> inputs(context.inputs.begin(), context.inputs.end());
+  inputs[1].dtype = a.dtype;
+  const PrepareContext product{
+      .device = context.device, .inputs = inputs, .outputs = context.outputs, .frozen = {}};
+  const PrepareContext cast{.device = context.device,
+                            .inputs = context.inputs.subspan(1, 1),
+                            .outputs = {&inputs[1], 1},
+                            .frozen = {}};
+  return std::make_unique<CastThenProduct>(cuda::prepare_cast(cast), inputs[1].bytes(),
+                                           prepare_algorithm(problem, activation, choice, product));
+}
+
+std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation activation,
+                                       const PrepareContext& context) {
+  const MatmulChoice choice = choose_matmul({.problem = problem,
+                                             .in = context.inputs[0].dtype,
+                                             .out = context.outputs[0].dtype,
+                                             .gpu = gpu_of(context.device),
+                                             .only = {}});
+  return prepare_matmul(problem, activation, choice, context);
+}
+
+}  // namespace engine::cuda

@@ -1,0 +1,12 @@
+// CUDA's products in a build without it. No Device::cuda() exists there, so nobody gets here.
+#include "engine/core/errors.h"
+#include "engine/kernels/matmul_choice.h"
+
+namespace engine::cuda {
+
+std::unique_ptr<Kernel> prepare_matmul_plain(const MatmulProblem&, Activation, const MatmulChoice&,
+                                             const PrepareContext&) {
+  throw InvalidArgument("this library was built without CUDA");
+}
+
+}  // namespace engine::cuda

@@ -1,0 +1,124 @@
+// Each CUDA algorithm for products, in each configuration, whatever would be chosen.
+#include <gtest/gtest.h>
+
+#include "engine/kernels/matmul_choice.h"
+#include "tests/kernels/matrix_support.h"
+#include "tests/reference/matmul.h"
+#include "tests/support/cases.h"
+#include "tests/support/devices.h"
+#include "tests/support/interpret.h"
+#include "tests/support/random_tensor.h"
+
+namespace engine {
+namespace {
+
+using cuda::MatmulAlgorithm;
+using cuda::MatmulChoice;
+
+// matmul by a given algorithm.
+class ChosenMatmulOp final : public Op {
+ public:
+  ChosenMatmulOp(const MatmulOp& op, const MatmulChoice& choice) : op_(op), choice_(choice) {}
+
+  std::string_view name() const override { return op_.name(); }
+  std::string attributes() const override { return join(op_.attributes(), ' ', choice_); }
+  std::vector<TensorType> infer(std::span<const TensorType> inputs) const override {
+    return op_.infer(inputs);
+  }
+  std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
+    const MatmulProblem problem =
+        matmul_problem(context.inputs[0].shape, context.inputs[1].shape, op_.options());
+    return cuda::prepare_matmul(problem, op_.activation(), choice_, context);
+  }
+
+ private:
+  MatmulOp op_;
+  MatmulChoice choice_;
+};
+
+struct AlgorithmCase {
+  const char* name;
+  std::int64_t m = 1, k = 1, n = 1;
+  MatmulOptions options;
+  DType in = DType::bf16;
+  MatmulChoice choice;
+  bool has_bias = false;
+  std::int64_t offset = 0;  // bytes by which all tensors miss their alignment
+};
+ENGINE_TEST_CASE_PRINTS_NAME(AlgorithmCase)
+
+constexpr MatmulChoice plain(int tile, int splits = 1) {
+  return {.algorithm = MatmulAlgorithm::plain, .tile_m = tile, .tile_n = tile, .splits = splits};
+}
+constexpr MatmulOptions kPlainTransposes[] = {
+    {}, {.transpose_a = true}, {.transpose_b = true}, {.transpose_a = true, .transpose_b = true}};
+constexpr MatmulOptions kF32Output{.f32_output = true};
+
+const AlgorithmCase kPlainCases[] = {
+    {"large_tile", 128, 16, 128, {}, DType::f32, plain(128)},
+    {"large_tile_edges", 129, 33, 130, {}, DType::f32, plain(128)},
+    {"large_tile_packs", 132, 36, 140, kPlainTransposes[3], DType::f32, plain(128), true},
+    {"large_tile_bf16", 132, 36, 140, kPlainTransposes[2], DType::bf16, plain(128), true},
+    {"large_tile_bf16_to_f32", 100, 20, 130, kF32Output, DType::bf16, plain(128)},
+    {"small_tile_packs", 68, 48, 60, {}, DType::f32, plain(64)},
+    {"small_tile_packs_ta", 68, 48, 60, kPlainTransposes[1], DType::f32, plain(64)},
+    {"small_tile_packs_tb", 68, 48, 60, kPlainTransposes[2], DType::bf16, plain(64), true},
+    {"small_tile_packs_both", 68, 48, 60, kPlainTransposes[3], DType::bf16, plain(64), true},
+    {"small_tile_to_f32", 68, 48, 60, kF32Output, DType::bf16, plain(64), true},
+    {"unaligned", 68, 48, 60, kPlainTransposes[2], DType::f32, plain(64), true, 4},
+    {"unaligned_bf16", 68, 48, 60, {}, DType::bf16, plain(64), true, 4},
+    {"splits", 36, 640, 40, kPlainTransposes[2], DType::f32, plain(64, 5), true},
+    {"splits_uneven", 7, 300, 9, {}, DType::f32, plain(64, 3), true},
+    {"splits_bf16", 36, 200, 40, kPlainTransposes[1], DType::bf16, plain(64, 4), true},
+    {"splits_bf16_to_f32", 130, 130, 129, kF32Output, DType::bf16, plain(128, 3)},
+};
+
+class MatmulAlgorithms : public DeviceTest<AlgorithmCase> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MatmulAlgorithms);
+
+TEST_P(MatmulAlgorithms, MatchReference) {
+  const AlgorithmCase& c = GetParam();
+  const reference::MatmulCase r{.m = c.m,
+                                .k = c.k,
+                                .n = c.n,
+                                .transpose_a = c.options.transpose_a,
+                                .transpose_b = c.options.transpose_b};
+  const Tensor a = random_tensor(r.transpose_a ? Shape{c.k, c.m} : Shape{c.m, c.k}, c.in, 1);
+  const Tensor b = random_tensor(r.transpose_b ? Shape{c.n, c.k} : Shape{c.k, c.n}, c.in, 2);
+  const Tensor bias = random_tensor({c.n}, DType::f32, 3);
+  auto want = reference::matmul(r, to_doubles(a), to_doubles(b));
+  auto magnitude = reference::matmul(r, absolute(to_doubles(a)), absolute(to_doubles(b)));
+  for (std::size_t i = 0; c.has_bias && i < want.size(); ++i) {
+    const double added = bias.span<float>()[i % c.n];
+    want[i] += added;
+    magnitude[i] += std::abs(added);
+  }
+  const DType out = c.options.f32_output ? DType::f32 : c.in;
+  const auto bounds = product_bounds(c.k + 1, want, magnitude, out);
+  for (const Activation activation : {Activation::none, Activation::relu}) {
+    if (activation == Activation::relu) {
+      for (double& value : want) value = std::max(value, 0.0);
+    }
+    Graph graph;
+    std::vector<Value> inputs{graph.input("a", a.shape(), c.in), graph.input("b", b.shape(), c.in)};
+    if (c.has_bias) inputs.push_back(graph.input("bias", bias.shape()));
+    const auto op = std::make_shared<ChosenMatmulOp>(MatmulOp(c.options, activation), c.choice);
+    graph.output("y", graph.add1(op, inputs));
+    const auto got =
+        interpret(graph, {{"a", a}, {"b", b}, {"bias", bias}}, nullptr, device(), c.offset);
+    EXPECT_TRUE(close_to(got[0], want, bounds)) << name_of(activation);
+  }
+}
+
+template <class Cases>
+auto on_gpus(const Cases& cases) {
+  std::vector<Device> gpus;
+  for (const Device& device : test_devices()) {
+    if (device.is_cuda()) gpus.push_back(device);
+  }
+  return testing::Combine(testing::ValuesIn(cases), testing::ValuesIn(gpus));
+}
+INSTANTIATE_TEST_SUITE_P(Plain, MatmulAlgorithms, on_gpus(kPlainCases), device_case_name);
+
+}  // namespace
+}  // namespace engine

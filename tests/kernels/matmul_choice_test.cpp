@@ -1,0 +1,52 @@
+#include "engine/kernels/matmul_choice.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+namespace engine::cuda {
+namespace {
+
+constexpr Gpu kA100{.capability = 80, .multiprocessors = 108};
+
+std::string chosen(const MatmulQuery& query) {
+  return join(choose_matmul(query));
+}
+
+MatmulQuery f32_on_a100(std::int64_t m, std::int64_t k, std::int64_t n) {
+  return {.problem = {.m = m, .k = k, .n = n, .options = {}}, .gpu = kA100, .only = {}};
+}
+
+TEST(MatmulChoice, LargeTilesWhereTheyFillTheGpu) {
+  EXPECT_EQ(chosen(f32_on_a100(4096, 4096, 4096)), "plain 128x128");
+  EXPECT_EQ(chosen(f32_on_a100(1024, 200, 1024)), "plain 64x64");
+}
+
+TEST(MatmulChoice, SplitsLongSumsOfFewResults) {
+  EXPECT_EQ(chosen(f32_on_a100(64, 8192, 128)), "plain 64x64, 32 splits");
+  EXPECT_EQ(chosen(f32_on_a100(64, 400, 128)), "plain 64x64");
+}
+
+// Parts are multiples of 64 terms, cover k, and none is empty.
+TEST(MatmulChoice, PartsCoverTheSum) {
+  for (const std::int64_t k : {0, 1, 63, 64, 511, 512, 513, 5000, 8192, 100001}) {
+    for (const std::int64_t n : {1, 64, 1000}) {
+      const MatmulQuery query = f32_on_a100(64, k, n);
+      const MatmulChoice choice = choose_matmul(query);
+      const std::int64_t length = split_length(query.problem, choice);
+      EXPECT_EQ(length % 64, 0);
+      EXPECT_GE(choice.splits * length, k) << choice;
+      EXPECT_LT((choice.splits - 1) * length, std::max<std::int64_t>(k, 1)) << choice;
+      EXPECT_EQ(split_bytes(query.problem, choice),
+                choice.splits == 1 ? 0 : choice.splits * 64 * n * 4);
+    }
+  }
+}
+
+TEST(MatmulChoice, EmptyProblems) {
+  EXPECT_EQ(chosen(f32_on_a100(0, 5, 7)), "plain 64x64");
+  EXPECT_EQ(chosen(f32_on_a100(5, 0, 7)), "plain 64x64");
+}
+
+}  // namespace
+}  // namespace engine::cuda
