@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/kernels/no_kernel.h"
-
 namespace engine {
 namespace {
 
@@ -54,9 +52,10 @@ class AveragePool2dOp final : public Op {
   }
   std::vector<Value> gradient(const GradientContext& context) const override;
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
-    return cpu::prepare_average_pool2d(pool2d_problem(name(), context.inputs[0].shape, options_),
-                                       context.inputs[0].dtype);
+    const Pool2dProblem problem = pool2d_problem(name(), context.inputs[0].shape, options_);
+    const auto prepare =
+        context.device.is_cuda() ? cuda::prepare_average_pool2d : cpu::prepare_average_pool2d;
+    return prepare(problem, context.inputs[0].dtype);
   }
 
  private:
@@ -83,9 +82,9 @@ class AveragePool2dBackwardOp final : public Op {
     return {Graph::of(g).add1(std::make_shared<AveragePool2dOp>(options_), {g}, "average_pool2d")};
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
-    return cpu::prepare_average_pool2d_backward(pool2d_problem(name(), x_shape_, options_),
-                                                context.inputs[0].dtype);
+    const auto prepare = context.device.is_cuda() ? cuda::prepare_average_pool2d_backward
+                                                  : cpu::prepare_average_pool2d_backward;
+    return prepare(pool2d_problem(name(), x_shape_, options_), context.inputs[0].dtype);
   }
 
  private:
@@ -155,9 +154,10 @@ std::vector<Value> MaxPool2dOp::gradient(const GradientContext& context) const {
 }
 
 std::unique_ptr<Kernel> MaxPool2dOp::prepare(const PrepareContext& context) const {
-  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
-  return cpu::prepare_max_pool2d(pool2d_problem(name(), context.inputs[0].shape, options_), extras_,
-                                 context.inputs[0].dtype);
+  const auto prepare =
+      context.device.is_cuda() ? cuda::prepare_max_pool2d : cpu::prepare_max_pool2d;
+  return prepare(pool2d_problem(name(), context.inputs[0].shape, options_), extras_,
+                 context.inputs[0].dtype);
 }
 
 std::string MaxPool2dBackwardOp::attributes() const {
@@ -176,9 +176,9 @@ std::vector<TensorType> MaxPool2dBackwardOp::infer(std::span<const TensorType> i
 }
 
 std::unique_ptr<Kernel> MaxPool2dBackwardOp::prepare(const PrepareContext& context) const {
-  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
-  return cpu::prepare_max_pool2d_backward(pool2d_problem(name(), x_shape_, options_),
-                                          context.inputs[0].dtype);
+  const auto prepare = context.device.is_cuda() ? cuda::prepare_max_pool2d_backward
+                                                : cpu::prepare_max_pool2d_backward;
+  return prepare(pool2d_problem(name(), x_shape_, options_), context.inputs[0].dtype);
 }
 
 std::vector<TensorType> MaxPool2dBackwardSumOp::infer(std::span<const TensorType> inputs) const {
@@ -190,10 +190,11 @@ std::vector<TensorType> MaxPool2dBackwardSumOp::infer(std::span<const TensorType
 }
 
 std::unique_ptr<Kernel> MaxPool2dBackwardSumOp::prepare(const PrepareContext& context) const {
-  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
   const Shape& shape = context.inputs[0].shape;
-  return cpu::prepare_max_pool2d_backward_sum(shape.slice(0, 3).elements(), shape[3],
-                                              context.inputs[0].dtype, context.inputs[1].dtype);
+  const auto prepare = context.device.is_cuda() ? cuda::prepare_max_pool2d_backward_sum
+                                                : cpu::prepare_max_pool2d_backward_sum;
+  return prepare(shape.slice(0, 3).elements(), shape[3], context.inputs[0].dtype,
+                 context.inputs[1].dtype);
 }
 
 Value max_pool2d(const Value& x, const Pool2dOptions& options) {

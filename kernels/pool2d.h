@@ -102,4 +102,14 @@ std::unique_ptr<Kernel> prepare_average_pool2d(const Pool2dProblem& problem, DTy
 std::unique_ptr<Kernel> prepare_average_pool2d_backward(const Pool2dProblem& problem, DType dtype);
 }  // namespace cpu
 
+namespace cuda {
+std::unique_ptr<Kernel> prepare_max_pool2d(const Pool2dProblem& problem, MaxPool2dOp::Extras extras,
+                                           DType dtype);
+std::unique_ptr<Kernel> prepare_max_pool2d_backward(const Pool2dProblem& problem, DType dtype);
+std::unique_ptr<Kernel> prepare_max_pool2d_backward_sum(std::int64_t rows, std::int64_t channels,
+                                                        DType dtype, DType argmax);
+std::unique_ptr<Kernel> prepare_average_pool2d(const Pool2dProblem& problem, DType dtype);
+std::unique_ptr<Kernel> prepare_average_pool2d_backward(const Pool2dProblem& problem, DType dtype);
+}  // namespace cuda
+
 }  // namespace engine

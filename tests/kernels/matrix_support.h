@@ -25,10 +25,14 @@ inline std::vector<double> product_bounds(std::int64_t terms, const std::vector<
   return bounds;
 }
 
-// The gradients that y's op gives for its inputs when dy flows in.
+// The gradients that y's op gives for its inputs when dy flows in, into its first output alone.
 inline std::vector<Value> gradients_of_node(const Value& y, const Value& dy) {
   const Node node = y.node();
-  const std::vector<Value> outputs{y}, flowing{dy};
+  std::vector<Value> outputs, flowing(node.outputs.size());
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+    outputs.push_back(node.output(static_cast<int>(i)));
+  }
+  flowing[0] = dy;
   const auto wanted = std::make_unique<bool[]>(node.inputs.size());
   std::fill_n(wanted.get(), node.inputs.size(), true);
   return node.op->gradient({.inputs = node.inputs,

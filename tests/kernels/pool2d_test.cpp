@@ -6,13 +6,12 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/core/autodiff.h"
-#include "engine/kernels/binary.h"
-#include "engine/kernels/reduce.h"
+#include "tests/kernels/matrix_support.h"
 #include "tests/reference/gradient_check.h"
 #include "tests/reference/pool2d.h"
 #include "tests/support/cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -45,7 +44,20 @@ const Case kCases[] = {
     {"whole_image", {3, 5, 4, 6}, {.window = {5, 4}}},
     {"one_by_one", {1, 3, 3, 2}, {.window = 1}},
     {"wide_index", {1, 17, 16, 2}, {.window = 16, .stride = 1}},
-    {"parallel", {3, 40, 30, 24}, {.window = 3, .stride = 1, .padding = 1}},
+    {"wide_index_channels_8", {1, 17, 18, 8}, {.window = 16, .stride = 1, .padding = {1, 0}}},
+    {"one_channel", {2, 6, 5, 1}, {.window = 3, .stride = 2, .padding = 1}},
+    {"two_by_two_one_channel", {2, 3, 4, 1}, {.window = 2}},
+    {"overlapping_channels_264", {1, 5, 4, 264}, {.window = 3, .stride = 2}},
+    {"global", {2, 9, 7, 24}, {.window = {9, 7}}},
+    {"global_channels_264", {1, 6, 6, 264}, {.window = 6}},
+    {"global_three_channels", {2, 8, 6, 3}, {.window = {8, 6}}},
+    {"large_overlapping",
+     {2, 12, 10, 16},
+     {.window = 7, .stride = 2, .padding = 3, .count_include_padding = false}},
+    {"large_ceil",
+     {1, 11, 10, 8},
+     {.window = {6, 7}, .stride = 4, .padding = 2, .ceil_mode = true}},
+    {"parallel", {2, 30, 24, 24}, {.window = 3, .stride = 1, .padding = 1}},
 };
 
 reference::Pool2d reference_of(const Case& c) {
@@ -64,8 +76,11 @@ reference::Pool2d reference_of(const Case& c) {
           c.options.count_include_padding};
 }
 
-class Pool2d : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(Windows, Pool2d, testing::ValuesIn(kCases), case_name);
+class Pool2d : public DeviceTest<Case> {};
+INSTANTIATE_TEST_SUITE_P(Windows, Pool2d, on_devices(kCases), device_case_name);
+
+class Pool2dReference : public testing::TestWithParam<Case> {};
+INSTANTIATE_TEST_SUITE_P(Windows, Pool2dReference, testing::ValuesIn(kCases), case_name);
 
 TEST_P(Pool2d, MaxMatchesReferenceExactly) {
   const Case& c = GetParam();
@@ -80,11 +95,11 @@ TEST_P(Pool2d, MaxMatchesReferenceExactly) {
     Value dy = graph.input("dy", y.shape(), dtype);
     graph.output("y", y);
     graph.output("argmax", outputs[1]);
-    graph.output("dx", gradients(sum(y * dy), std::vector<Value>{x})[0]);
+    graph.output("dx", gradients_of_node(y, dy)[0]);
     // Many ties in bf16: the first element must win.
     const Tensor x_value = random_tensor(c.x, dtype, 3);
     const Tensor dy_value = random_tensor(y.shape(), dtype, 4);
-    const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}});
+    const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}}, nullptr, device());
 
     const auto want = pool.max(to_doubles(x_value));
     EXPECT_TRUE(close_to(got[0], want.y, 0.0)) << dtype;
@@ -115,10 +130,10 @@ TEST_P(Pool2d, AverageMatchesReference) {
     Value x = graph.input("x", c.x, dtype), y = average_pool2d(x, c.options);
     Value dy = graph.input("dy", y.shape(), dtype);
     graph.output("y", y);
-    graph.output("dx", gradients(sum(y * dy), std::vector<Value>{x})[0]);
+    graph.output("dx", gradients_of_node(y, dy)[0]);
     const Tensor x_value = random_tensor(c.x, dtype, 3);
     const Tensor dy_value = random_tensor(y.shape(), dtype, 4);
-    const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}});
+    const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}}, nullptr, device());
     const auto want = pool.average(to_doubles(x_value));
     const auto dx = pool.average_backward(to_doubles(dy_value));
     const double terms = static_cast<double>(c.options.window.h * c.options.window.w);
@@ -130,7 +145,7 @@ TEST_P(Pool2d, AverageMatchesReference) {
   }
 }
 
-TEST_P(Pool2d, ReferenceGradientsMatchCentralDifferences) {
+TEST_P(Pool2dReference, GradientsMatchCentralDifferences) {
   Case c = GetParam();
   c.x = c.x.with(0, 1).with(3, std::min<std::int64_t>(c.x[3], 2));  // images and channels are alike
   const reference::Pool2d pool = reference_of(c);
@@ -158,7 +173,7 @@ TEST_P(Pool2d, WindowsWithNanGiveNan) {
       Value x = graph.input("x", c.x, dtype);
       graph.output("max", max_pool2d(x, c.options));
       graph.output("average", average_pool2d(x, c.options));
-      const auto got = interpret(graph, {{"x", x_value}});
+      const auto got = interpret(graph, {{"x", x_value}}, nullptr, device());
       EXPECT_TRUE(close_to(got[0], pool.max(to_doubles(x_value)).y, 0.0)) << dtype;
       const auto average = pool.average(to_doubles(x_value));
       const auto found = got[1].to_floats();
@@ -185,11 +200,13 @@ TEST(Pool2dLimits, InfinitiesAndZerosOfBothSigns) {
     graph.output("y", outputs[0]);
     graph.output("argmax", outputs[1]);
     const Tensor x = Tensor::from(values, {1, 2, 2, 8}).to(dtype);
-    const auto got = interpret(graph, {{"x", x}});
     const double tiny = x.to_floats()[6];
     const std::vector<double> y = {-INFINITY, INFINITY, 0, 0, -1, -1, tiny, INFINITY};
-    EXPECT_TRUE(close_to(got[0], y, 0.0)) << dtype;
-    EXPECT_TRUE(close_to(got[1], std::vector<double>{0, 1, 0, 0, 0, 2, 0, 2}, 0.0)) << dtype;
+    for (const Device& device : test_devices()) {
+      const auto got = interpret(graph, {{"x", x}}, nullptr, device);
+      EXPECT_TRUE(close_to(got[0], y, 0.0)) << dtype << device;
+      EXPECT_TRUE(close_to(got[1], std::vector<double>{0, 1, 0, 0, 0, 2, 0, 2}, 0.0)) << device;
+    }
   }
 }
 
@@ -198,9 +215,18 @@ TEST(Pool2dLimits, TakesAnEmptyBatch) {
   Value x = graph.input("x", {0, 4, 4, 8});
   graph.output("max", max_pool2d(x));
   graph.output("average", average_pool2d(x));
-  for (const Tensor& y :
-       interpret(graph, {{"x", Tensor::zeros(x.shape(), DType::f32, Device::cpu())}})) {
-    EXPECT_EQ(y.shape(), (Shape{0, 2, 2, 8}));
+  Value dy = graph.input("dy", {0, 2, 2, 8});
+  graph.output("dx", gradients_of_node(max_pool2d(x), dy)[0]);
+  graph.output("average dx", gradients_of_node(average_pool2d(x), dy)[0]);
+  const auto zeros = [](const Shape& shape) {
+    return Tensor::zeros(shape, DType::f32, Device::cpu());
+  };
+  for (const Device& device : test_devices()) {
+    const auto got =
+        interpret(graph, {{"x", zeros(x.shape())}, {"dy", zeros(dy.shape())}}, nullptr, device);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      EXPECT_EQ(got[i].shape(), i < 2 ? dy.shape() : x.shape());
+    }
   }
 }
 

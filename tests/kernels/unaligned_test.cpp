@@ -9,6 +9,7 @@
 #include "engine/kernels/gather_rows.h"
 #include "engine/kernels/image.h"
 #include "engine/kernels/optimizer_update.h"
+#include "engine/kernels/pool2d.h"
 #include "engine/kernels/random.h"
 #include "tests/support/cases.h"
 #include "tests/support/clock.h"
@@ -59,6 +60,18 @@ const UnalignedCase kUnalignedCases[] = {
      [](Graph& g) -> Values {
        return {random_geometry(g.input("x", {3, 16, 16, 3}, DType::u8), "geo",
                                {.shift = 3, .flip = true})};
+     }},
+    {"max_pool2d",
+     [](Graph& g) -> Values {
+       return {max_pool2d(g.input("x", {2, 6, 5, 16}), {.window = 3, .stride = 2})};
+     }},
+    {"max_pool2d_bf16",
+     [](Graph& g) -> Values {
+       return {max_pool2d(g.input("x", {2, 6, 5, 16}, DType::bf16))};
+     }},
+    {"average_pool2d",
+     [](Graph& g) -> Values {
+       return {average_pool2d(g.input("x", {2, 6, 5, 16}))};
      }},
     {"cast", [](Graph& g) -> Values { return {cast(g.input("x", {1037}), DType::bf16)}; }},
     {"add_n",
