@@ -68,6 +68,8 @@ std::unique_ptr<Kernel> prepare_algorithm(const MatmulProblem& problem, Activati
   switch (choice.algorithm) {
     case MatmulAlgorithm::plain:
       return prepare_matmul_plain(problem, activation, choice, context);
+    case MatmulAlgorithm::mma:
+      return prepare_matmul_mma(problem, activation, choice, context);
   }
   return nullptr;
 }
@@ -78,6 +80,8 @@ std::string_view name_of(MatmulAlgorithm algorithm) {
   switch (algorithm) {
     case MatmulAlgorithm::plain:
       return "plain";
+    case MatmulAlgorithm::mma:
+      return "mma";
   }
   return "";
 }
@@ -101,6 +105,12 @@ std::int64_t split_bytes(const MatmulProblem& problem, const MatmulChoice& choic
 MatmulChoice choose_matmul(const MatmulQuery& query) {
   const MatmulProblem& problem = query.problem;
   MatmulChoice choice{.tile_m = 128, .tile_n = 128};
+  const auto is_asked = [&](MatmulAlgorithm algorithm) {
+    return !query.only || *query.only == algorithm;
+  };
+  if (query.in == DType::bf16 && is_asked(MatmulAlgorithm::mma)) {
+    choice.algorithm = MatmulAlgorithm::mma;
+  }
   // A large tile reads less; a small one leaves no multiprocessor idle.
   if (tiles_of(problem, choice) < query.gpu.multiprocessors) choice.tile_m = choice.tile_n = 64;
   choice.splits = splits_for(problem, choice, query.gpu);

@@ -12,6 +12,7 @@ namespace engine::cuda {
 
 enum class MatmulAlgorithm : std::uint8_t {
   plain,  // f32 multiply-add, any type: kernels/cuda/matmul_plain.cu
+  mma,    // tensor cores of 8.x, bf16: kernels/cuda/matmul_mma.cu
 };
 std::string_view name_of(MatmulAlgorithm algorithm);
 
@@ -47,5 +48,8 @@ std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation 
 std::unique_ptr<Kernel> prepare_matmul_plain(const MatmulProblem& problem, Activation activation,
                                              const MatmulChoice& choice,
                                              const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_matmul_mma(const MatmulProblem& problem, Activation activation,
+                                           const MatmulChoice& choice,
+                                           const PrepareContext& context);
 
 }  // namespace engine::cuda

@@ -10,9 +10,8 @@ constexpr int kThreads = 256;
 
 // A thread makes four neighbours of a row, part by part, so that the order is always the same.
 // Floor: every part read once (usually from the L2 cache) and y written once.
-template <class Y>
 __global__ void __launch_bounds__(kThreads)
-    matmul_add_parts_kernel(const __grid_constant__ MatmulOutput<Y> output, int parts) {
+    matmul_add_parts_kernel(const __grid_constant__ MatmulOutput output, int parts) {
   const int packs = (output.n + 3) / 4;
   const std::int64_t index = global_thread();
   if (index >= static_cast<std::int64_t>(packs) * output.m) return;
@@ -33,23 +32,33 @@ __global__ void __launch_bounds__(kThreads)
       }
     }
   }
-  MatmulOutput<Y> whole = output;
+  MatmulOutput whole = output;
   whole.parts = nullptr;
   whole.write(sums, 0, row, column);
 }
 
 }  // namespace
 
-template <class Y>
-void launch_matmul_add_parts(const MatmulOutput<Y>& output, int parts, cudaStream_t stream) {
-  if (output.parts == nullptr) return;
-  const std::int64_t threads = static_cast<std::int64_t>((output.n + 3) / 4) * output.m;
-  launch("matmul_add_parts_kernel", matmul_add_parts_kernel<Y>,
-         {.grid = dim3(blocks_for(threads, kThreads)), .block = dim3(kThreads)}, stream, output,
-         parts);
+MatmulOutput matmul_output(const MatmulProblem& problem, Activation activation,
+                           const MatmulChoice& choice, DType out, const Buffers& buffers) {
+  void* y = buffers.outputs[0];
+  const bool is_f32 = out == DType::f32;
+  return {.y = y,
+          .parts = choice.splits > 1 ? static_cast<float*>(buffers.scratch) : nullptr,
+          .bias = buffers.inputs.size() > 2 ? buffers.in<float>(2) : nullptr,
+          .m = static_cast<int>(problem.m),
+          .n = static_cast<int>(problem.n),
+          .is_f32 = is_f32,
+          .has_relu = activation == Activation::relu,
+          .is_aligned = problem.n % 4 == 0 &&
+                        (is_f32 ? fits_pack<float, 4>(y, 0) : fits_pack<__nv_bfloat16, 4>(y, 0))};
 }
 
-template void launch_matmul_add_parts(const MatmulOutput<float>&, int, cudaStream_t);
-template void launch_matmul_add_parts(const MatmulOutput<__nv_bfloat16>&, int, cudaStream_t);
+void launch_matmul_add_parts(const MatmulOutput& output, int parts, cudaStream_t stream) {
+  if (output.parts == nullptr) return;
+  const std::int64_t threads = static_cast<std::int64_t>((output.n + 3) / 4) * output.m;
+  const LaunchConfig config{.grid = dim3(blocks_for(threads, kThreads)), .block = dim3(kThreads)};
+  ENGINE_LAUNCH(matmul_add_parts_kernel, config, stream, output, parts);
+}
 
 }  // namespace engine::cuda

@@ -9,22 +9,16 @@
 namespace engine::cuda {
 
 // Of one product: y [m, n], or the sums of each part of k [splits, m, n].
-template <class Y>
 struct MatmulOutput {
-  Y* y;
+  void* y;
   float* parts;       // null: y is written
   const float* bias;  // [n] or null
   int m, n;
-  bool relu;
+  bool is_f32;  // y; else bf16
+  bool has_relu;
   bool is_aligned;  // four neighbours may be written at once
 
-  // NaN stays.
-  __device__ float finish(float sum, int column) const {
-    if (bias != nullptr) sum += bias[column];
-    return relu && sum < 0 ? 0.0f : sum;
-  }
-
-  // kCount neighbours of one row; those outside are left out.
+  // kCount (2 or 4) neighbours of one row; those outside are left out.
   template <int kCount>
   __device__ void write(const float (&sums)[kCount], int part, int row, int column) const {
     if (row >= m || column >= n) return;
@@ -36,9 +30,14 @@ struct MatmulOutput {
     float finished[kCount];
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
-      finished[i] = column + i < n ? finish(sums[i], column + i) : 0.0f;
+      const float biased = bias != nullptr && column + i < n ? sums[i] + bias[column + i] : sums[i];
+      finished[i] = has_relu && biased < 0 ? 0.0f : biased;  // NaN stays
     }
-    write_to<kCount>(finished, y + at, column);
+    if (is_f32) {
+      write_to<kCount>(finished, static_cast<float*>(y) + at, column);
+    } else {
+      write_to<kCount>(finished, static_cast<__nv_bfloat16*>(y) + at, column);
+    }
   }
 
  private:
@@ -59,23 +58,10 @@ struct MatmulOutput {
 };
 
 // The output of a product whose choice may split k; `buffers` are the op's.
-template <class Y>
-MatmulOutput<Y> matmul_output(const MatmulProblem& problem, Activation activation,
-                              const MatmulChoice& choice, const Buffers& buffers) {
-  Y* y = buffers.out<Y>(0);
-  return {.y = y,
-          .parts = choice.splits > 1 ? static_cast<float*>(buffers.scratch) : nullptr,
-          .bias = buffers.inputs.size() > 2 ? buffers.in<float>(2) : nullptr,
-          .m = static_cast<int>(problem.m),
-          .n = static_cast<int>(problem.n),
-          .relu = activation == Activation::relu,
-          .is_aligned = problem.n % 4 == 0 && fits_pack<Y, 4>(y, 0)};
-}
+MatmulOutput matmul_output(const MatmulProblem& problem, Activation activation,
+                           const MatmulChoice& choice, DType out, const Buffers& buffers);
 
 // y from the sums of its parts, if there are any, added in their order.
-template <class Y>
-void launch_matmul_add_parts(const MatmulOutput<Y>& output, int parts, cudaStream_t stream);
-extern template void launch_matmul_add_parts(const MatmulOutput<float>&, int, cudaStream_t);
-extern template void launch_matmul_add_parts(const MatmulOutput<__nv_bfloat16>&, int, cudaStream_t);
+void launch_matmul_add_parts(const MatmulOutput& output, int parts, cudaStream_t stream);
 
 }  // namespace engine::cuda

@@ -4,6 +4,7 @@
 
 #include "engine/core/cuda/launch.h"
 #include "engine/kernels/cuda/matmul_epilogue.h"
+#include "engine/kernels/cuda/matmul_operand.h"
 
 namespace engine::cuda {
 
@@ -13,30 +14,11 @@ constexpr int kThreads = 256;  // 16 x 16
 constexpr int kTileK = 16;
 constexpr int kPad = 4;  // floats behind a line of a tile, against bank conflicts
 
-// op(a) or op(b) as rows along m or n and terms along k; one of the two is contiguous.
-template <class T>
-struct Operand {
-  const T* data;
-  std::int64_t line;  // elements between neighbours along the other one
-  int rows;
-  bool is_term_contiguous;
-  bool is_aligned;  // four neighbours may be read at once, and are all inside or all outside
-
-  __device__ const T* at(int row, int term) const {
-    return is_term_contiguous ? data + row * line + term : data + term * line + row;
-  }
-};
-
-struct Terms {
-  int count;     // k
-  int per_part;  // of a split, a multiple of kTileK
-};
-
 // A thread's share of a tile of kTile rows and kTileK terms, on its way from global memory.
 template <class T, int kTile>
 class TileLoader {
  public:
-  __device__ TileLoader(const Operand<T>& operand, int first_row)
+  __device__ TileLoader(const MatmulOperand<T>& operand, int first_row)
       : operand_(operand), first_row_(first_row) {}
 
   __device__ void read(int first_term, int end) {
@@ -52,7 +34,7 @@ class TileLoader {
 #pragma unroll
         for (int j = 0; j < 4; ++j) values_[i][j] = load(pack.values[j]);
       } else {
-        const int inside = operand_.is_term_contiguous ? end - term : operand_.rows - row;
+        const int inside = operand_.is_along_terms ? end - term : operand_.rows - row;
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           if (j < inside) values_[i][j] = load(from[j]);
@@ -65,7 +47,7 @@ class TileLoader {
 #pragma unroll
     for (int i = 0; i < kPacks; ++i) {
       const int row = row_of(i), term = term_of(i);
-      if (operand_.is_term_contiguous) {
+      if (operand_.is_along_terms) {
 #pragma unroll
         for (int j = 0; j < 4; ++j) tile[term + j][row] = values_[i][j];
       } else {
@@ -83,14 +65,14 @@ class TileLoader {
   // Neighbouring threads take neighbouring packs along the contiguous side.
   __device__ int row_of(int i) const {
     const int pack = static_cast<int>(threadIdx.x) + i * kThreads;
-    return operand_.is_term_contiguous ? pack / (kTileK / 4) : pack % (kTile / 4) * 4;
+    return operand_.is_along_terms ? pack / (kTileK / 4) : pack % (kTile / 4) * 4;
   }
   __device__ int term_of(int i) const {
     const int pack = static_cast<int>(threadIdx.x) + i * kThreads;
-    return operand_.is_term_contiguous ? pack % (kTileK / 4) * 4 : pack / (kTile / 4);
+    return operand_.is_along_terms ? pack % (kTileK / 4) * 4 : pack / (kTile / 4);
   }
 
-  const Operand<T>& operand_;
+  const MatmulOperand<T>& operand_;
   int first_row_;
   float values_[kPacks][4];
 };
@@ -99,10 +81,11 @@ class TileLoader {
 // buffers in shared memory. A thread makes (kTile / 16)^2 of them: groups of 4 x 4 that lie 64
 // apart, so that the reads of a warp touch every bank once.
 // Floor: 2 m n k f32 operations; 128 x 128 tiles read 1/32 of an element for each multiply-add.
-template <class T, class Y, int kTile>
+template <class T, int kTile>
 __global__ void __launch_bounds__(kThreads, kTile == 64 ? 3 : 2)
-    matmul_plain_kernel(const __grid_constant__ Operand<T> a, const __grid_constant__ Operand<T> b,
-                        Terms terms, const __grid_constant__ MatmulOutput<Y> output) {
+    matmul_plain_kernel(const __grid_constant__ MatmulOperand<T> a,
+                        const __grid_constant__ MatmulOperand<T> b, MatmulTerms terms,
+                        const __grid_constant__ MatmulOutput output) {
   constexpr int kGroups = kTile / 64;
   __shared__ __align__(16) float a_tile[2][kTileK][kTile + kPad];
   __shared__ __align__(16) float b_tile[2][kTileK][kTile + kPad];
@@ -153,42 +136,26 @@ __global__ void __launch_bounds__(kThreads, kTile == 64 ? 3 : 2)
   }
 }
 
-template <class T>
-Operand<T> operand_of(const void* data, std::int64_t rows, std::int64_t terms,
-                      bool is_term_contiguous) {
-  const std::int64_t line = is_term_contiguous ? terms : rows;
-  return {.data = static_cast<const T*>(data),
-          .line = line,
-          .rows = static_cast<int>(rows),
-          .is_term_contiguous = is_term_contiguous,
-          .is_aligned = fits_pack<T, 4>(data, line)};
-}
-
-template <class T, class Y, int kTile>
+template <class T, int kTile>
 std::unique_ptr<Kernel> plain(const MatmulProblem& problem, Activation activation,
-                              const MatmulChoice& choice) {
-  const std::int64_t tiles = ((problem.m + kTile - 1) / kTile) * ((problem.n + kTile - 1) / kTile);
-  const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(choice.splits));
-  const Terms terms{.count = static_cast<int>(problem.k),
-                    .per_part = static_cast<int>(split_length(problem, choice))};
+                              const MatmulChoice& choice, DType out) {
+  const LaunchConfig config{.grid = matmul_grid(problem, choice), .block = dim3(kThreads)};
   return make_kernel(
       [=](const Stream& stream, const Buffers& buffers) {
-        const MatmulOptions& options = problem.options;
-        const auto a = operand_of<T>(buffers.inputs[0], problem.m, problem.k, !options.transpose_a);
-        const auto b = operand_of<T>(buffers.inputs[1], problem.n, problem.k, options.transpose_b);
-        const auto output = matmul_output<Y>(problem, activation, choice, buffers);
-        launch("matmul_plain_kernel", matmul_plain_kernel<T, Y, kTile>,
-               {.grid = grid, .block = dim3(kThreads)}, stream_of(stream), a, b, terms, output);
+        const auto output = matmul_output(problem, activation, choice, out, buffers);
+        launch("matmul_plain_kernel", matmul_plain_kernel<T, kTile>, config, stream_of(stream),
+               matmul_a<T, 4>(problem, buffers), matmul_b<T, 4>(problem, buffers),
+               matmul_terms(problem, choice), output);
         launch_matmul_add_parts(output, choice.splits, stream_of(stream));
       },
       split_bytes(problem, choice), join(choice));
 }
 
-template <class T, class Y>
+template <class T>
 std::unique_ptr<Kernel> plain(const MatmulProblem& problem, Activation activation,
-                              const MatmulChoice& choice) {
-  return choice.tile_m == 128 ? plain<T, Y, 128>(problem, activation, choice)
-                              : plain<T, Y, 64>(problem, activation, choice);
+                              const MatmulChoice& choice, DType out) {
+  return choice.tile_m == 128 ? plain<T, 128>(problem, activation, choice, out)
+                              : plain<T, 64>(problem, activation, choice, out);
 }
 
 }  // namespace
@@ -196,13 +163,10 @@ std::unique_ptr<Kernel> plain(const MatmulProblem& problem, Activation activatio
 std::unique_ptr<Kernel> prepare_matmul_plain(const MatmulProblem& problem, Activation activation,
                                              const MatmulChoice& choice,
                                              const PrepareContext& context) {
-  if (context.inputs[0].dtype == DType::f32) {
-    return plain<float, float>(problem, activation, choice);
-  }
-  if (context.outputs[0].dtype == DType::f32) {
-    return plain<__nv_bfloat16, float>(problem, activation, choice);
-  }
-  return plain<__nv_bfloat16, __nv_bfloat16>(problem, activation, choice);
+  const DType out = context.outputs[0].dtype;
+  return context.inputs[0].dtype == DType::f32
+             ? plain<float>(problem, activation, choice, out)
+             : plain<__nv_bfloat16>(problem, activation, choice, out);
 }
 
 }  // namespace engine::cuda

@@ -4,9 +4,21 @@
 
 namespace engine::cuda {
 
+namespace {
+
+[[noreturn]] std::unique_ptr<Kernel> refuse() {
+  throw InvalidArgument("this library was built without CUDA");
+}
+
+}  // namespace
+
 std::unique_ptr<Kernel> prepare_matmul_plain(const MatmulProblem&, Activation, const MatmulChoice&,
                                              const PrepareContext&) {
-  throw InvalidArgument("this library was built without CUDA");
+  return refuse();
+}
+std::unique_ptr<Kernel> prepare_matmul_mma(const MatmulProblem&, Activation, const MatmulChoice&,
+                                           const PrepareContext&) {
+  return refuse();
 }
 
 }  // namespace engine::cuda

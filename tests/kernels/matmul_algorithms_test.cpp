@@ -50,27 +50,58 @@ ENGINE_TEST_CASE_PRINTS_NAME(AlgorithmCase)
 constexpr MatmulChoice plain(int tile, int splits = 1) {
   return {.algorithm = MatmulAlgorithm::plain, .tile_m = tile, .tile_n = tile, .splits = splits};
 }
-constexpr MatmulOptions kPlainTransposes[] = {
-    {}, {.transpose_a = true}, {.transpose_b = true}, {.transpose_a = true, .transpose_b = true}};
-constexpr MatmulOptions kF32Output{.f32_output = true};
+constexpr MatmulChoice mma(int tile, int splits = 1) {
+  return {.algorithm = MatmulAlgorithm::mma, .tile_m = tile, .tile_n = tile, .splits = splits};
+}
+constexpr MatmulOptions kNN{}, kTN{.transpose_a = true}, kNT{.transpose_b = true},
+    kTT{.transpose_a = true, .transpose_b = true}, kNNToF32{.f32_output = true},
+    kTNToF32{.transpose_a = true, .f32_output = true};
+constexpr DType kF32 = DType::f32, kBf16 = DType::bf16;
 
 const AlgorithmCase kPlainCases[] = {
-    {"large_tile", 128, 16, 128, {}, DType::f32, plain(128)},
-    {"large_tile_edges", 129, 33, 130, {}, DType::f32, plain(128)},
-    {"large_tile_packs", 132, 36, 140, kPlainTransposes[3], DType::f32, plain(128), true},
-    {"large_tile_bf16", 132, 36, 140, kPlainTransposes[2], DType::bf16, plain(128), true},
-    {"large_tile_bf16_to_f32", 100, 20, 130, kF32Output, DType::bf16, plain(128)},
-    {"small_tile_packs", 68, 48, 60, {}, DType::f32, plain(64)},
-    {"small_tile_packs_ta", 68, 48, 60, kPlainTransposes[1], DType::f32, plain(64)},
-    {"small_tile_packs_tb", 68, 48, 60, kPlainTransposes[2], DType::bf16, plain(64), true},
-    {"small_tile_packs_both", 68, 48, 60, kPlainTransposes[3], DType::bf16, plain(64), true},
-    {"small_tile_to_f32", 68, 48, 60, kF32Output, DType::bf16, plain(64), true},
-    {"unaligned", 68, 48, 60, kPlainTransposes[2], DType::f32, plain(64), true, 4},
-    {"unaligned_bf16", 68, 48, 60, {}, DType::bf16, plain(64), true, 4},
-    {"splits", 36, 640, 40, kPlainTransposes[2], DType::f32, plain(64, 5), true},
-    {"splits_uneven", 7, 300, 9, {}, DType::f32, plain(64, 3), true},
-    {"splits_bf16", 36, 200, 40, kPlainTransposes[1], DType::bf16, plain(64, 4), true},
-    {"splits_bf16_to_f32", 130, 130, 129, kF32Output, DType::bf16, plain(128, 3)},
+    {"large_tile", 128, 16, 128, kNN, kF32, plain(128)},
+    {"large_tile_edges", 129, 33, 130, kNN, kF32, plain(128)},
+    {"large_tile_packs", 132, 36, 140, kTT, kF32, plain(128), true},
+    {"large_tile_bf16", 132, 36, 140, kNT, kBf16, plain(128), true},
+    {"large_tile_bf16_to_f32", 100, 20, 130, kNNToF32, kBf16, plain(128)},
+    {"small_tile_packs", 68, 48, 60, kNN, kF32, plain(64)},
+    {"small_tile_packs_ta", 68, 48, 60, kTN, kF32, plain(64)},
+    {"small_tile_packs_tb", 68, 48, 60, kNT, kBf16, plain(64), true},
+    {"small_tile_packs_both", 68, 48, 60, kTT, kBf16, plain(64), true},
+    {"small_tile_to_f32", 68, 48, 60, kNNToF32, kBf16, plain(64), true},
+    {"unaligned", 68, 48, 60, kNT, kF32, plain(64), true, 4},
+    {"unaligned_bf16", 68, 48, 60, kNN, kBf16, plain(64), true, 4},
+    {"splits", 36, 640, 40, kNT, kF32, plain(64, 5), true},
+    {"splits_uneven", 7, 300, 9, kNN, kF32, plain(64, 3), true},
+    {"splits_bf16", 36, 200, 40, kTN, kBf16, plain(64, 4), true},
+    {"splits_bf16_to_f32", 130, 130, 129, kNNToF32, kBf16, plain(128, 3)},
+};
+
+// The small tile takes 64 terms at a time, through four stages.
+const AlgorithmCase kMmaCases[] = {
+    {"large_tile", 128, 64, 128, kNT, kBf16, mma(128)},
+    {"large_nn_edges", 136, 72, 144, kNN, kBf16, mma(128), true},
+    {"large_tn_edges", 136, 200, 144, kTN, kBf16, mma(128)},
+    {"large_nt_edges", 264, 264, 136, kNT, kBf16, mma(128), true},
+    {"large_tt_edges", 136, 72, 144, kTT, kBf16, mma(128)},
+    {"large_odd", 129, 65, 131, kNT, kBf16, mma(128), true},
+    {"large_to_f32", 130, 70, 130, kTNToF32, kBf16, mma(128)},
+    {"small_tile", 64, 64, 64, kNN, kBf16, mma(64)},
+    {"small_nn", 72, 136, 80, kNN, kBf16, mma(64), true},
+    {"small_tn", 72, 520, 80, kTN, kBf16, mma(64)},
+    {"small_nt", 72, 328, 80, kNT, kBf16, mma(64), true},
+    {"small_tt", 72, 136, 80, kTT, kBf16, mma(64)},
+    {"small_odd_nn", 63, 65, 67, kNN, kBf16, mma(64)},
+    {"small_odd_tt", 65, 67, 63, kTT, kBf16, mma(64), true},
+    {"one_row", 1, 200, 70, kNT, kBf16, mma(64), true},
+    {"one_column", 70, 200, 1, kNT, kBf16, mma(64), true},
+    {"one_term", 70, 1, 30, kNN, kBf16, mma(64)},
+    {"to_f32", 40, 130, 50, kNNToF32, kBf16, mma(64), true},
+    {"unaligned", 72, 136, 80, kNT, kBf16, mma(64), true, 4},
+    {"unaligned_tn", 72, 136, 80, kTN, kBf16, mma(64), false, 4},
+    {"splits", 40, 640, 48, kNT, kBf16, mma(64, 5), true},
+    {"splits_uneven_to_f32", 30, 300, 34, kTNToF32, kBf16, mma(64, 3)},
+    {"large_splits", 130, 200, 136, kNT, kBf16, mma(128, 4), true},
 };
 
 class MatmulAlgorithms : public DeviceTest<AlgorithmCase> {};
@@ -94,6 +125,10 @@ TEST_P(MatmulAlgorithms, MatchReference) {
     magnitude[i] += std::abs(added);
   }
   const DType out = c.options.f32_output ? DType::f32 : c.in;
+  // The sums of tensor cores are known to 2^-22 of their terms.
+  if (c.choice.algorithm != MatmulAlgorithm::plain) {
+    for (double& value : magnitude) value *= 4;
+  }
   const auto bounds = product_bounds(c.k + 1, want, magnitude, out);
   for (const Activation activation : {Activation::none, Activation::relu}) {
     if (activation == Activation::relu) {
@@ -118,6 +153,7 @@ auto on_gpus(const Cases& cases) {
   }
   return testing::Combine(testing::ValuesIn(cases), testing::ValuesIn(gpus));
 }
+INSTANTIATE_TEST_SUITE_P(Mma, MatmulAlgorithms, on_gpus(kMmaCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Plain, MatmulAlgorithms, on_gpus(kPlainCases), device_case_name);
 
 }  // namespace

@@ -17,6 +17,24 @@ MatmulQuery f32_on_a100(std::int64_t m, std::int64_t k, std::int64_t n) {
   return {.problem = {.m = m, .k = k, .n = n, .options = {}}, .gpu = kA100, .only = {}};
 }
 
+MatmulQuery bf16_on_a100(std::int64_t m, std::int64_t k, std::int64_t n) {
+  MatmulQuery query = f32_on_a100(m, k, n);
+  query.in = query.out = DType::bf16;
+  return query;
+}
+
+TEST(MatmulChoice, TensorCoresForBf16) {
+  EXPECT_EQ(chosen(bf16_on_a100(4096, 4096, 4096)), "mma 128x128");
+  EXPECT_EQ(chosen(bf16_on_a100(64, 8192, 128)), "mma 64x64, 32 splits");
+  MatmulQuery query = bf16_on_a100(4096, 4096, 4096);
+  query.only = MatmulAlgorithm::plain;
+  EXPECT_EQ(chosen(query), "plain 128x128");
+  // f32 is strict: the kernel that is asked for does not take it.
+  query = f32_on_a100(4096, 4096, 4096);
+  query.only = MatmulAlgorithm::mma;
+  EXPECT_EQ(chosen(query), "plain 128x128");
+}
+
 TEST(MatmulChoice, LargeTilesWhereTheyFillTheGpu) {
   EXPECT_EQ(chosen(f32_on_a100(4096, 4096, 4096)), "plain 128x128");
   EXPECT_EQ(chosen(f32_on_a100(1024, 200, 1024)), "plain 64x64");
