@@ -6,7 +6,7 @@
 
 namespace engine {
 
-// Kernels of the structural ops (core/structural_ops.h). Private to core.
+// Kernels of the structural ops (core/structural_ops.h). Private to the library.
 std::unique_ptr<Kernel> prepare_cast(const PrepareContext& context);
 std::unique_ptr<Kernel> prepare_copy(const PrepareContext& context);
 std::unique_ptr<Kernel> prepare_add_n(const PrepareContext& context);

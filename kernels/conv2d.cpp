@@ -3,7 +3,6 @@
 #include <ostream>
 
 #include "engine/core/structural_ops.h"
-#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -69,8 +68,9 @@ class Conv2dBackwardDataOp final : public Op {
   }
 
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
-    return cpu::prepare_conv2d_backward_data(problem_of(context.inputs), context);
+    const Conv2dProblem problem = problem_of(context.inputs);
+    return context.device.is_cuda() ? cuda::prepare_conv2d_backward_data(problem, context)
+                                    : cpu::prepare_conv2d_backward_data(problem, context);
   }
 
  private:
@@ -119,8 +119,9 @@ class Conv2dBackwardWeightsOp final : public Op {
   }
 
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
-    return cpu::prepare_conv2d_backward_weights(problem_of(context.inputs), context);
+    const Conv2dProblem problem = problem_of(context.inputs);
+    return context.device.is_cuda() ? cuda::prepare_conv2d_backward_weights(problem, context)
+                                    : cpu::prepare_conv2d_backward_weights(problem, context);
   }
 
  private:
@@ -209,10 +210,10 @@ Cost Conv2dOp::cost(std::span<const TensorType> inputs, std::span<const TensorTy
 }
 
 std::unique_ptr<Kernel> Conv2dOp::prepare(const PrepareContext& context) const {
-  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
   const Conv2dProblem problem =
       conv2d_problem(name(), context.inputs[0].shape, context.inputs[1].shape, geometry_);
-  return cpu::prepare_conv2d(problem, activation_, context);
+  return context.device.is_cuda() ? cuda::prepare_conv2d(problem, activation_, context)
+                                  : cpu::prepare_conv2d(problem, activation_, context);
 }
 
 Value conv2d(const Value& x, const Value& w, const Conv2dGeometry& geometry) {

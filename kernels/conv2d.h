@@ -23,11 +23,13 @@ struct Conv2dGeometry {
 //       c]
 // Shapes: x [n, h, w, in_channels], w [out_channels, kh, kw, in_channels / groups] ->
 //   [n, (h + 2 padding.h - dilation.h (kh - 1) - 1) / stride.h + 1, ..., out_channels].
-// Dtypes: x f32 or bf16, w the same or f32, y as x (matrix class); accumulates in f32.
+// Dtypes: x f32 or bf16, on CUDA f16 too, w the same or f32, y as x (matrix class); accumulates in
+//   f32.
 // Gradients: x and w.
 // Numerics: the same bits in every run with the same thread count. NaN in x or w reaches y, but the
 //   relu that fusion appends on the CPU is oneDNN's, which turns NaN into 0. relu() by itself keeps
-//   it.
+//   it. On CUDA NaN and infinity in w also reach the pixels whose tap lies in the padding, as 0 is
+//   multiplied there.
 // Scratch: packed weights and oneDNN's own.
 // Throws: InvalidArgument with both shapes when channels, groups or the kernel do not fit.
 Value conv2d(const Value& x, const Value& w, const Conv2dGeometry& geometry = {});
@@ -95,5 +97,15 @@ std::unique_ptr<Kernel> prepare_conv2d_backward_data(const Conv2dProblem& proble
 std::unique_ptr<Kernel> prepare_conv2d_backward_weights(const Conv2dProblem& problem,
                                                         const PrepareContext& context);
 }  // namespace cpu
+
+// The same for CUDA. Scratch: partial sums, and weights that are rounded there.
+namespace cuda {
+std::unique_ptr<Kernel> prepare_conv2d(const Conv2dProblem& problem, Activation activation,
+                                       const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_conv2d_backward_data(const Conv2dProblem& problem,
+                                                     const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_conv2d_backward_weights(const Conv2dProblem& problem,
+                                                        const PrepareContext& context);
+}  // namespace cuda
 
 }  // namespace engine
