@@ -14,6 +14,7 @@ constexpr std::int64_t kSplitMultiple = 64;  // terms; every tile's depth divide
 constexpr std::int64_t kLeastSplit = 256;    // terms: below, sums through scratch cost more
 constexpr std::int64_t kMostSplits = 64;
 constexpr std::int64_t kBlocksPerMultiprocessor = 2;
+constexpr std::int64_t kLeastCublasLt = 512;  // terms
 
 std::int64_t ceil_div(std::int64_t count, std::int64_t size) {
   return (count + size - 1) / size;
@@ -34,6 +35,21 @@ int splits_for(const MatmulProblem& problem, const MatmulChoice& choice, const G
   // Parts are whole multiples, so that fewer may cover k.
   return static_cast<int>(
       std::max<std::int64_t>(ceil_div(problem.k, split_length(problem, split)), 1));
+}
+
+// cuBLASLt for products that fill the GPU with large tiles. What it does not do to its result would
+// cost a pass over y, which our kernels do not need.
+bool suits_cublaslt(const MatmulQuery& query) {
+  const MatmulProblem& problem = query.problem;
+  if (problem.m == 0 || problem.k == 0 || problem.n == 0) return false;
+  if (query.only) return *query.only == MatmulAlgorithm::cublaslt;
+  const bool is_dense =
+      problem.m % 8 == 0 && problem.k % 8 == 0 && problem.n % 8 == 0 &&
+      problem.k >= kLeastCublasLt &&
+      tiles_of(problem, {.tile_m = 128, .tile_n = 128}) >= query.gpu.multiprocessors;
+  const bool needs_pass =
+      query.activation != Activation::none || (query.has_bias && query.out != DType::f32);
+  return is_dense && !needs_pass;
 }
 
 // Runs `product` on b in a's type, which it makes in the scratch first.
@@ -70,6 +86,16 @@ std::unique_ptr<Kernel> prepare_algorithm(const MatmulProblem& problem, Activati
       return prepare_matmul_plain(problem, activation, choice, context);
     case MatmulAlgorithm::mma:
       return prepare_matmul_mma(problem, activation, choice, context);
+    case MatmulAlgorithm::cublaslt: {
+      const DType in = context.inputs[0].dtype;
+      const MatmulChoice own =
+          choose_matmul({.problem = problem,
+                         .in = in,
+                         .gpu = gpu_of(context.device),
+                         .only = in == DType::f32 ? MatmulAlgorithm::plain : MatmulAlgorithm::mma});
+      return prepare_matmul_cublaslt(problem, activation, context,
+                                     prepare_algorithm(problem, activation, own, context));
+    }
   }
   return nullptr;
 }
@@ -82,12 +108,16 @@ std::string_view name_of(MatmulAlgorithm algorithm) {
       return "plain";
     case MatmulAlgorithm::mma:
       return "mma";
+    case MatmulAlgorithm::cublaslt:
+      return "cublaslt";
   }
   return "";
 }
 
 std::ostream& operator<<(std::ostream& out, const MatmulChoice& choice) {
-  out << name_of(choice.algorithm) << ' ' << choice.tile_m << 'x' << choice.tile_n;
+  out << name_of(choice.algorithm);
+  if (choice.algorithm == MatmulAlgorithm::cublaslt) return out;
+  out << ' ' << choice.tile_m << 'x' << choice.tile_n;
   if (choice.splits > 1) out << ", " << choice.splits << " splits";
   return out;
 }
@@ -104,6 +134,7 @@ std::int64_t split_bytes(const MatmulProblem& problem, const MatmulChoice& choic
 
 MatmulChoice choose_matmul(const MatmulQuery& query) {
   const MatmulProblem& problem = query.problem;
+  if (suits_cublaslt(query)) return {.algorithm = MatmulAlgorithm::cublaslt};
   MatmulChoice choice{.tile_m = 128, .tile_n = 128};
   const auto is_asked = [&](MatmulAlgorithm algorithm) {
     return !query.only || *query.only == algorithm;
@@ -144,6 +175,8 @@ std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation 
   const MatmulChoice choice = choose_matmul({.problem = problem,
                                              .in = context.inputs[0].dtype,
                                              .out = context.outputs[0].dtype,
+                                             .has_bias = context.inputs.size() > 2,
+                                             .activation = activation,
                                              .gpu = gpu_of(context.device),
                                              .only = {}});
   return prepare_matmul(problem, activation, choice, context);

@@ -11,8 +11,9 @@
 namespace engine::cuda {
 
 enum class MatmulAlgorithm : std::uint8_t {
-  plain,  // f32 multiply-add, any type: kernels/cuda/matmul_plain.cu
-  mma,    // tensor cores of 8.x, bf16: kernels/cuda/matmul_mma.cu
+  plain,     // f32 multiply-add, any type: kernels/cuda/matmul_plain.cu
+  mma,       // tensor cores of 8.x, bf16: kernels/cuda/matmul_mma.cu
+  cublaslt,  // the library, any type, no zero extent: kernels/cuda/matmul_cublaslt.cu
 };
 std::string_view name_of(MatmulAlgorithm algorithm);
 
@@ -20,6 +21,8 @@ struct MatmulQuery {
   MatmulProblem problem;
   DType in = DType::f32;   // of a, and of b once it is cast
   DType out = DType::f32;  // of y
+  bool has_bias = false;
+  Activation activation = Activation::none;
   Gpu gpu;
   std::optional<MatmulAlgorithm> only;  // asked for, where it takes the problem (for benchmarks)
 };
@@ -40,7 +43,7 @@ std::int64_t split_length(const MatmulProblem& problem, const MatmulChoice& choi
 // Of the parts' sums: f32 [splits, m, n]; none where there is one part.
 std::int64_t split_bytes(const MatmulProblem& problem, const MatmulChoice& choice);
 
-// The kernel that `choice` names.
+// The kernel that `choice` names; another one where that does not take the problem.
 std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation activation,
                                        const MatmulChoice& choice, const PrepareContext& context);
 
@@ -51,5 +54,9 @@ std::unique_ptr<Kernel> prepare_matmul_plain(const MatmulProblem& problem, Activ
 std::unique_ptr<Kernel> prepare_matmul_mma(const MatmulProblem& problem, Activation activation,
                                            const MatmulChoice& choice,
                                            const PrepareContext& context);
+// `instead` runs where cuBLASLt cannot.
+std::unique_ptr<Kernel> prepare_matmul_cublaslt(const MatmulProblem& problem, Activation activation,
+                                                const PrepareContext& context,
+                                                std::unique_ptr<Kernel> instead);
 
 }  // namespace engine::cuda

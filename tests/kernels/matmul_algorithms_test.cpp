@@ -104,6 +104,17 @@ const AlgorithmCase kMmaCases[] = {
     {"large_splits", 130, 200, 136, kNT, kBf16, mma(128, 4), true},
 };
 
+constexpr MatmulChoice kCublasLt{.algorithm = MatmulAlgorithm::cublaslt};
+const AlgorithmCase kCublasLtCases[] = {
+    {"nn_f32", 24, 40, 56, kNN, kF32, kCublasLt, true},
+    {"tn_f32", 24, 40, 56, kTN, kF32, kCublasLt},
+    {"nt_bf16", 24, 40, 56, kNT, kBf16, kCublasLt, true},
+    {"tt_bf16", 24, 40, 56, kTT, kBf16, kCublasLt},
+    {"to_f32", 24, 40, 56, kTNToF32, kBf16, kCublasLt, true},
+    {"odd", 23, 41, 57, kNT, kBf16, kCublasLt, true},
+    {"unaligned", 24, 40, 56, kNT, kBf16, kCublasLt, true, 4},
+};
+
 class MatmulAlgorithms : public DeviceTest<AlgorithmCase> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MatmulAlgorithms);
 
@@ -153,6 +164,7 @@ auto on_gpus(const Cases& cases) {
   }
   return testing::Combine(testing::ValuesIn(cases), testing::ValuesIn(gpus));
 }
+INSTANTIATE_TEST_SUITE_P(CublasLt, MatmulAlgorithms, on_gpus(kCublasLtCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Mma, MatmulAlgorithms, on_gpus(kMmaCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Plain, MatmulAlgorithms, on_gpus(kPlainCases), device_case_name);
 

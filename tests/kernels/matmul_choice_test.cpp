@@ -24,7 +24,7 @@ MatmulQuery bf16_on_a100(std::int64_t m, std::int64_t k, std::int64_t n) {
 }
 
 TEST(MatmulChoice, TensorCoresForBf16) {
-  EXPECT_EQ(chosen(bf16_on_a100(4096, 4096, 4096)), "mma 128x128");
+  EXPECT_EQ(chosen(bf16_on_a100(4096, 256, 4096)), "mma 128x128");
   EXPECT_EQ(chosen(bf16_on_a100(64, 8192, 128)), "mma 64x64, 32 splits");
   MatmulQuery query = bf16_on_a100(4096, 4096, 4096);
   query.only = MatmulAlgorithm::plain;
@@ -35,8 +35,27 @@ TEST(MatmulChoice, TensorCoresForBf16) {
   EXPECT_EQ(chosen(query), "plain 128x128");
 }
 
+TEST(MatmulChoice, CublasLtForLargeProductsThatNeedNoPass) {
+  MatmulQuery query = bf16_on_a100(4096, 4096, 4096);
+  EXPECT_EQ(chosen(query), "cublaslt");
+  query.activation = Activation::relu;
+  EXPECT_EQ(chosen(query), "mma 128x128");
+  query.activation = Activation::none;
+  query.has_bias = true;
+  EXPECT_EQ(chosen(query), "mma 128x128");
+  query.out = DType::f32;
+  EXPECT_EQ(chosen(query), "cublaslt");
+  EXPECT_EQ(chosen(f32_on_a100(4096, 4096, 4096)), "cublaslt");
+  EXPECT_EQ(chosen(f32_on_a100(4096, 4096, 4090)), "plain 128x128");
+  query = f32_on_a100(64, 64, 64);
+  query.only = MatmulAlgorithm::cublaslt;
+  EXPECT_EQ(chosen(query), "cublaslt");
+  query.problem.k = 0;
+  EXPECT_EQ(chosen(query), "plain 64x64");
+}
+
 TEST(MatmulChoice, LargeTilesWhereTheyFillTheGpu) {
-  EXPECT_EQ(chosen(f32_on_a100(4096, 4096, 4096)), "plain 128x128");
+  EXPECT_EQ(chosen(f32_on_a100(4096, 256, 4096)), "plain 128x128");
   EXPECT_EQ(chosen(f32_on_a100(1024, 200, 1024)), "plain 64x64");
 }
 
