@@ -13,7 +13,6 @@ namespace {
 constexpr std::int64_t kSplitMultiple = 64;  // terms; every tile's depth divides it
 constexpr std::int64_t kLeastSplit = 256;    // terms: below, sums through scratch cost more
 constexpr std::int64_t kMostSplits = 64;
-constexpr std::int64_t kBlocksPerMultiprocessor = 2;
 constexpr std::int64_t kLeastCublasLt = 512;  // terms
 
 std::int64_t ceil_div(std::int64_t count, std::int64_t size) {
@@ -24,10 +23,9 @@ std::int64_t tiles_of(const MatmulProblem& problem, const MatmulChoice& choice) 
   return ceil_div(problem.m, choice.tile_m) * ceil_div(problem.n, choice.tile_n);
 }
 
-// As many parts of k as it takes to give all multiprocessors work.
-int splits_for(const MatmulProblem& problem, const MatmulChoice& choice, const Gpu& gpu) {
-  const std::int64_t tiles = std::max<std::int64_t>(tiles_of(problem, choice), 1);
-  const std::int64_t wanted = kBlocksPerMultiprocessor * gpu.multiprocessors / tiles;
+// As many parts of k as it takes to have `blocks` of work.
+int splits_for(const MatmulProblem& problem, const MatmulChoice& choice, std::int64_t blocks) {
+  const std::int64_t wanted = blocks / std::max<std::int64_t>(tiles_of(problem, choice), 1);
   const std::int64_t possible = problem.k / kLeastSplit;
   MatmulChoice split = choice;
   split.splits =
@@ -37,11 +35,37 @@ int splits_for(const MatmulProblem& problem, const MatmulChoice& choice, const G
       std::max<std::int64_t>(ceil_div(problem.k, split_length(problem, split)), 1));
 }
 
+bool is_asked(const MatmulQuery& query, MatmulAlgorithm algorithm) {
+  return !query.only || *query.only == algorithm;
+}
+
+bool is_empty(const MatmulProblem& problem) {
+  return problem.m == 0 || problem.k == 0 || problem.n == 0;
+}
+
+// TMA takes lines of whole 16 bytes. Small products are left to smaller tiles.
+bool suits_wgmma(const MatmulQuery& query) {
+  const MatmulProblem& problem = query.problem;
+  const std::int64_t a_line = problem.options.transpose_a ? problem.m : problem.k;
+  const std::int64_t b_line = problem.options.transpose_b ? problem.k : problem.n;
+  const bool takes = query.gpu.capability == 90 && query.in == DType::bf16 && !is_empty(problem) &&
+                     a_line % 8 == 0 && b_line % 8 == 0 && is_asked(query, MatmulAlgorithm::wgmma);
+  return takes && (query.only || (problem.m >= 128 && problem.n >= 128));
+}
+
+MatmulChoice wgmma_choice(const MatmulQuery& query) {
+  MatmulChoice choice{.algorithm = MatmulAlgorithm::wgmma, .tile_m = 256, .tile_n = 256};
+  if (2 * tiles_of(query.problem, choice) >= query.gpu.multiprocessors) return choice;
+  choice.tile_m = choice.tile_n = 128;
+  choice.splits = splits_for(query.problem, choice, query.gpu.multiprocessors);
+  return choice;
+}
+
 // cuBLASLt for products that fill the GPU with large tiles. What it does not do to its result would
 // cost a pass over y, which our kernels do not need.
 bool suits_cublaslt(const MatmulQuery& query) {
   const MatmulProblem& problem = query.problem;
-  if (problem.m == 0 || problem.k == 0 || problem.n == 0) return false;
+  if (is_empty(problem)) return false;
   if (query.only) return *query.only == MatmulAlgorithm::cublaslt;
   const bool is_dense =
       problem.m % 8 == 0 && problem.k % 8 == 0 && problem.n % 8 == 0 &&
@@ -81,21 +105,25 @@ class CastThenProduct final : public Kernel {
 std::unique_ptr<Kernel> prepare_algorithm(const MatmulProblem& problem, Activation activation,
                                           const MatmulChoice& choice,
                                           const PrepareContext& context) {
+  // A kernel that takes every address.
+  const auto prepare_instead = [&] {
+    const DType in = context.inputs[0].dtype;
+    const MatmulChoice own =
+        choose_matmul({.problem = problem,
+                       .in = in,
+                       .gpu = gpu_of(context.device),
+                       .only = in == DType::f32 ? MatmulAlgorithm::plain : MatmulAlgorithm::mma});
+    return prepare_algorithm(problem, activation, own, context);
+  };
   switch (choice.algorithm) {
     case MatmulAlgorithm::plain:
       return prepare_matmul_plain(problem, activation, choice, context);
     case MatmulAlgorithm::mma:
       return prepare_matmul_mma(problem, activation, choice, context);
-    case MatmulAlgorithm::cublaslt: {
-      const DType in = context.inputs[0].dtype;
-      const MatmulChoice own =
-          choose_matmul({.problem = problem,
-                         .in = in,
-                         .gpu = gpu_of(context.device),
-                         .only = in == DType::f32 ? MatmulAlgorithm::plain : MatmulAlgorithm::mma});
-      return prepare_matmul_cublaslt(problem, activation, context,
-                                     prepare_algorithm(problem, activation, own, context));
-    }
+    case MatmulAlgorithm::wgmma:
+      return prepare_matmul_wgmma(problem, activation, choice, context, prepare_instead());
+    case MatmulAlgorithm::cublaslt:
+      return prepare_matmul_cublaslt(problem, activation, context, prepare_instead());
   }
   return nullptr;
 }
@@ -108,6 +136,8 @@ std::string_view name_of(MatmulAlgorithm algorithm) {
       return "plain";
     case MatmulAlgorithm::mma:
       return "mma";
+    case MatmulAlgorithm::wgmma:
+      return "wgmma";
     case MatmulAlgorithm::cublaslt:
       return "cublaslt";
   }
@@ -135,16 +165,14 @@ std::int64_t split_bytes(const MatmulProblem& problem, const MatmulChoice& choic
 MatmulChoice choose_matmul(const MatmulQuery& query) {
   const MatmulProblem& problem = query.problem;
   if (suits_cublaslt(query)) return {.algorithm = MatmulAlgorithm::cublaslt};
+  if (suits_wgmma(query)) return wgmma_choice(query);
   MatmulChoice choice{.tile_m = 128, .tile_n = 128};
-  const auto is_asked = [&](MatmulAlgorithm algorithm) {
-    return !query.only || *query.only == algorithm;
-  };
-  if (query.in == DType::bf16 && is_asked(MatmulAlgorithm::mma)) {
+  if (query.in == DType::bf16 && query.only != MatmulAlgorithm::plain) {
     choice.algorithm = MatmulAlgorithm::mma;
   }
   // A large tile reads less; a small one leaves no multiprocessor idle.
   if (tiles_of(problem, choice) < query.gpu.multiprocessors) choice.tile_m = choice.tile_n = 64;
-  choice.splits = splits_for(problem, choice, query.gpu);
+  choice.splits = splits_for(problem, choice, 2 * query.gpu.multiprocessors);
   return choice;
 }
 

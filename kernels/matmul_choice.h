@@ -13,6 +13,7 @@ namespace engine::cuda {
 enum class MatmulAlgorithm : std::uint8_t {
   plain,     // f32 multiply-add, any type: kernels/cuda/matmul_plain.cu
   mma,       // tensor cores of 8.x, bf16: kernels/cuda/matmul_mma.cu
+  wgmma,     // 9.0, bf16, lines of whole 16 bytes: kernels/cuda/matmul_wgmma.cu
   cublaslt,  // the library, any type, no zero extent: kernels/cuda/matmul_cublaslt.cu
 };
 std::string_view name_of(MatmulAlgorithm algorithm);
@@ -29,7 +30,7 @@ struct MatmulQuery {
 
 struct MatmulChoice {
   MatmulAlgorithm algorithm = MatmulAlgorithm::plain;
-  int tile_m = 64, tile_n = 64;  // of y, what a block makes
+  int tile_m = 64, tile_n = 64;  // of y, what a block (wgmma 256x256: a cluster of two) makes
   int splits = 1;                // parts of k, summed in order through scratch
 
   bool operator==(const MatmulChoice&) const = default;
@@ -54,7 +55,11 @@ std::unique_ptr<Kernel> prepare_matmul_plain(const MatmulProblem& problem, Activ
 std::unique_ptr<Kernel> prepare_matmul_mma(const MatmulProblem& problem, Activation activation,
                                            const MatmulChoice& choice,
                                            const PrepareContext& context);
-// `instead` runs where cuBLASLt cannot.
+// `instead` runs where these two cannot: they need addresses of whole 16 bytes.
+std::unique_ptr<Kernel> prepare_matmul_wgmma(const MatmulProblem& problem, Activation activation,
+                                             const MatmulChoice& choice,
+                                             const PrepareContext& context,
+                                             std::unique_ptr<Kernel> instead);
 std::unique_ptr<Kernel> prepare_matmul_cublaslt(const MatmulProblem& problem, Activation activation,
                                                 const PrepareContext& context,
                                                 std::unique_ptr<Kernel> instead);

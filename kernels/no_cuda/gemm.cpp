@@ -20,6 +20,10 @@ std::unique_ptr<Kernel> prepare_matmul_mma(const MatmulProblem&, Activation, con
                                            const PrepareContext&) {
   return refuse();
 }
+std::unique_ptr<Kernel> prepare_matmul_wgmma(const MatmulProblem&, Activation, const MatmulChoice&,
+                                             const PrepareContext&, std::unique_ptr<Kernel>) {
+  return refuse();
+}
 std::unique_ptr<Kernel> prepare_matmul_cublaslt(const MatmulProblem&, Activation,
                                                 const PrepareContext&, std::unique_ptr<Kernel>) {
   return refuse();

@@ -1,6 +1,7 @@
 // Each CUDA algorithm for products, in each configuration, whatever would be chosen.
 #include <gtest/gtest.h>
 
+#include "engine/core/backend.h"
 #include "engine/kernels/matmul_choice.h"
 #include "tests/kernels/matrix_support.h"
 #include "tests/reference/matmul.h"
@@ -115,11 +116,37 @@ const AlgorithmCase kCublasLtCases[] = {
     {"unaligned", 24, 40, 56, kNT, kBf16, kCublasLt, true, 4},
 };
 
+constexpr MatmulChoice wgmma(int tile, int splits = 1) {
+  return {.algorithm = MatmulAlgorithm::wgmma, .tile_m = tile, .tile_n = tile, .splits = splits};
+}
+// Emulated GPUs have four multiprocessors: more tiles make a block do several. The rings have four
+// (large tile) and six stages.
+const AlgorithmCase kWgmmaCases[] = {
+    {"large_nn", 264, 72, 272, kNN, kBf16, wgmma(256), true},
+    {"large_tn", 264, 72, 272, kTN, kBf16, wgmma(256)},
+    {"large_nt", 128, 400, 24, kNT, kBf16, wgmma(256), true},
+    {"large_tt", 136, 104, 264, kTT, kBf16, wgmma(256)},
+    {"large_many_tiles", 1032, 64, 264, kNT, kBf16, wgmma(256)},
+    {"small_nn", 136, 72, 144, kNN, kBf16, wgmma(128), true},
+    {"small_tn", 136, 65, 144, kTN, kBf16, wgmma(128)},
+    {"small_nt", 129, 520, 131, kNT, kBf16, wgmma(128), true},
+    {"small_tt", 136, 136, 144, kTT, kBf16, wgmma(128)},
+    {"small_many_tiles", 264, 128, 392, kNT, kBf16, wgmma(128), true},
+    {"to_f32", 72, 64, 80, kTNToF32, kBf16, wgmma(128), true},
+    {"splits", 40, 640, 48, kNT, kBf16, wgmma(128, 5), true},
+    {"splits_uneven", 136, 304, 136, kTNToF32, kBf16, wgmma(128, 3)},
+    {"large_splits", 264, 192, 24, kNT, kBf16, wgmma(256, 3), true},
+    {"unaligned", 72, 64, 80, kNT, kBf16, wgmma(128), true, 4},
+};
+
 class MatmulAlgorithms : public DeviceTest<AlgorithmCase> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MatmulAlgorithms);
 
 TEST_P(MatmulAlgorithms, MatchReference) {
   const AlgorithmCase& c = GetParam();
+  if (c.choice.algorithm == MatmulAlgorithm::wgmma && gpu_of(device()).capability != 90) {
+    GTEST_SKIP() << "wgmma needs compute capability 9.0";
+  }
   const reference::MatmulCase r{.m = c.m,
                                 .k = c.k,
                                 .n = c.n,
@@ -156,6 +183,42 @@ TEST_P(MatmulAlgorithms, MatchReference) {
   }
 }
 
+// What a capture records does the same when it is replayed, again and again.
+TEST(MatmulCapture, ReplaysEveryAlgorithm) {
+  const Tensor a = random_tensor({72, 512}, kBf16, 1), b = random_tensor({80, 512}, kBf16, 2);
+  const Tensor bias = random_tensor({80}, kF32, 3);
+  const std::vector<TensorType> inputs{a.type(), b.type(), bias.type()};
+  const std::vector<TensorType> outputs{{{72, 80}, kBf16}};
+  const MatmulProblem problem = matmul_problem(a.shape(), b.shape(), kNT);
+  for (const Device& device : test_devices()) {
+    if (!device.is_cuda()) continue;
+    const Tensor there[] = {a.to(device), b.to(device), bias.to(device)};
+    const void* const in[] = {there[0].data(), there[1].data(), there[2].data()};
+    for (const MatmulChoice& choice : {plain(64, 2), mma(64, 2), wgmma(128, 2), kCublasLt}) {
+      if (choice.algorithm == MatmulAlgorithm::wgmma && gpu_of(device).capability != 90) continue;
+      const auto kernel = cuda::prepare_matmul(
+          problem, Activation::relu, choice,
+          {.device = device, .inputs = inputs, .outputs = outputs, .frozen = {}});
+      const Tensor scratch = Tensor::empty({kernel->scratch_bytes() + 1}, DType::u8, device);
+      const auto run = [&](const Stream& stream, const Tensor& y) {
+        void* const out = y.data();
+        kernel->run(stream, {.inputs = in, .outputs = {&out, 1}, .scratch = scratch.data()});
+      };
+      const Tensor want = Tensor::empty({72, 80}, kBf16, device);
+      const Tensor got = Tensor::empty({72, 80}, kBf16, device);
+      run(device, want);
+      const auto recording = backend_of(device).record(
+          device.index(), [&](void* stream) { run(Stream::borrow(device, stream), got); });
+      ASSERT_NE(recording, nullptr) << choice;
+      for (int i = 0; i < 2; ++i) {
+        got.fill_zero();
+        recording->replay(nullptr);
+        EXPECT_TRUE(same_bits(got, want)) << choice;
+      }
+    }
+  }
+}
+
 template <class Cases>
 auto on_gpus(const Cases& cases) {
   std::vector<Device> gpus;
@@ -166,6 +229,7 @@ auto on_gpus(const Cases& cases) {
 }
 INSTANTIATE_TEST_SUITE_P(CublasLt, MatmulAlgorithms, on_gpus(kCublasLtCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Mma, MatmulAlgorithms, on_gpus(kMmaCases), device_case_name);
+INSTANTIATE_TEST_SUITE_P(Wgmma, MatmulAlgorithms, on_gpus(kWgmmaCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Plain, MatmulAlgorithms, on_gpus(kPlainCases), device_case_name);
 
 }  // namespace

@@ -8,6 +8,7 @@ namespace engine::cuda {
 namespace {
 
 constexpr Gpu kA100{.capability = 80, .multiprocessors = 108};
+constexpr Gpu kH100{.capability = 90, .multiprocessors = 132};
 
 std::string chosen(const MatmulQuery& query) {
   return join(choose_matmul(query));
@@ -33,6 +34,22 @@ TEST(MatmulChoice, TensorCoresForBf16) {
   query = f32_on_a100(4096, 4096, 4096);
   query.only = MatmulAlgorithm::mma;
   EXPECT_EQ(chosen(query), "plain 128x128");
+}
+
+TEST(MatmulChoice, WgmmaOnHopper) {
+  MatmulQuery query = bf16_on_a100(4096, 256, 4096);
+  query.gpu = kH100;
+  EXPECT_EQ(chosen(query), "wgmma 256x256");
+  query.problem = {.m = 256, .k = 8192, .n = 128, .options = {}};
+  EXPECT_EQ(chosen(query), "wgmma 128x128, 32 splits");
+  query.problem = {.m = 64, .k = 8192, .n = 128, .options = {}};
+  EXPECT_EQ(chosen(query), "mma 64x64, 32 splits");
+  query.problem = {.m = 256, .k = 8191, .n = 128, .options = {.transpose_a = true}};
+  EXPECT_EQ(chosen(query).substr(0, 5), "wgmma");  // k is along no line
+  query.problem.options = {};
+  EXPECT_EQ(chosen(query).substr(0, 3), "mma");
+  query.gpu.capability = 100;
+  EXPECT_EQ(chosen(query).substr(0, 3), "mma");
 }
 
 TEST(MatmulChoice, CublasLtForLargeProductsThatNeedNoPass) {
