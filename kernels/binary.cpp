@@ -4,7 +4,6 @@
 #include <array>
 
 #include "engine/core/structural_ops.h"
-#include "engine/kernels/no_kernel.h"
 #include "engine/kernels/reduce.h"
 #include "engine/kernels/unary.h"
 
@@ -117,7 +116,7 @@ std::vector<InPlacePair> BinaryOp::in_place() const {
 }
 
 std::unique_ptr<Kernel> BinaryOp::prepare(const PrepareContext& context) const {
-  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+  if (context.device.is_cuda()) return cuda::prepare_binary(member_, repeat_, context);
   return cpu::prepare_binary(member_, repeat_, context);
 }
 

@@ -78,4 +78,9 @@ std::unique_ptr<Kernel> prepare_binary(BinaryMember member, Repeat repeat,
                                        const PrepareContext& context);
 }  // namespace cpu
 
+namespace cuda {
+std::unique_ptr<Kernel> prepare_binary(BinaryMember member, Repeat repeat,
+                                       const PrepareContext& context);
+}  // namespace cuda
+
 }  // namespace engine

@@ -1,7 +1,6 @@
 #include "engine/kernels/reduce.h"
 
 #include "engine/core/structural_ops.h"
-#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -60,7 +59,9 @@ std::vector<Value> ReduceOp::gradient(const GradientContext& context) const {
 }
 
 std::unique_ptr<Kernel> ReduceOp::prepare(const PrepareContext& context) const {
-  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+  if (context.device.is_cuda())
+    return cuda::prepare_reduce(member_, reduce_extents(context.inputs[0].shape, axes_),
+                                context.inputs[0].dtype);
   return cpu::prepare_reduce(member_, reduce_extents(context.inputs[0].shape, axes_),
                              context.inputs[0].dtype);
 }
@@ -83,7 +84,9 @@ std::vector<Value> ReduceBackwardOp::gradient(const GradientContext& context) co
 }
 
 std::unique_ptr<Kernel> ReduceBackwardOp::prepare(const PrepareContext& context) const {
-  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+  if (context.device.is_cuda())
+    return cuda::prepare_reduce_backward(member_, reduce_extents(x_shape_, axes_),
+                                         context.inputs[0].dtype);
   return cpu::prepare_reduce_backward(member_, reduce_extents(x_shape_, axes_),
                                       context.inputs[0].dtype);
 }

@@ -78,4 +78,11 @@ std::unique_ptr<Kernel> prepare_reduce_backward(ReduceMember member, const Reduc
                                                 DType dtype);
 }  // namespace cpu
 
+namespace cuda {
+std::unique_ptr<Kernel> prepare_reduce(ReduceMember member, const ReduceExtents& extents,
+                                       DType dtype);
+std::unique_ptr<Kernel> prepare_reduce_backward(ReduceMember member, const ReduceExtents& extents,
+                                                DType dtype);
+}  // namespace cuda
+
 }  // namespace engine

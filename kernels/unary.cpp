@@ -3,7 +3,6 @@
 #include <array>
 
 #include "engine/core/errors.h"
-#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -63,7 +62,7 @@ std::vector<Value> UnaryOp::gradient(const GradientContext& context) const {
 }
 
 std::unique_ptr<Kernel> UnaryOp::prepare(const PrepareContext& context) const {
-  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+  if (context.device.is_cuda()) return cuda::prepare_unary(member_, context.inputs[0]);
   return cpu::prepare_unary(member_, context.inputs[0]);
 }
 
@@ -77,7 +76,7 @@ std::vector<TensorType> UnaryBackwardOp::infer(std::span<const TensorType> input
 }
 
 std::unique_ptr<Kernel> UnaryBackwardOp::prepare(const PrepareContext& context) const {
-  if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+  if (context.device.is_cuda()) return cuda::prepare_unary_backward(member_, context.inputs[0]);
   return cpu::prepare_unary_backward(member_, context.inputs[0]);
 }
 

@@ -6,11 +6,14 @@
 
 #include "engine/core/source_ops.h"
 #include "engine/core/structural_ops.h"
+#include "engine/kernels/binary.h"
 #include "engine/kernels/gather_rows.h"
 #include "engine/kernels/image.h"
 #include "engine/kernels/optimizer_update.h"
 #include "engine/kernels/pool2d.h"
 #include "engine/kernels/random.h"
+#include "engine/kernels/reduce.h"
+#include "engine/kernels/unary.h"
 #include "tests/support/cases.h"
 #include "tests/support/clock.h"
 #include "tests/support/compare.h"
@@ -94,6 +97,36 @@ const UnalignedCase kUnalignedCases[] = {
     {"squared_norm",
      [](Graph& g) -> Values {
        return {squared_norm({g.input("x", {1037}), g.input("z", {1037})})};
+     }},
+    {"unary", [](Graph& g) -> Values { return {tanh(g.input("x", {1037}))}; }},
+    {"unary_backward",
+     [](Graph& g) -> Values {
+       return {g.add1(std::make_shared<UnaryBackwardOp>(UnaryMember::tanh),
+                      {g.input("x", {1037}, DType::bf16), g.input("z", {1037}, DType::bf16)},
+                      "dx")};
+     }},
+    {"binary", [](Graph& g) -> Values { return {g.input("x", {1037}) * g.input("z", {1037})}; }},
+    {"binary_repeat",
+     [](Graph& g) -> Values {
+       return {g.input("x", {37, 24}) + g.input("b", {24})};
+     }},
+    {"binary_repeat_bf16",
+     [](Graph& g) -> Values {
+       return {g.input("x", {37, 24}, DType::bf16) + g.input("b", {24})};
+     }},
+    {"reduce",
+     [](Graph& g) -> Values {
+       return {sum(g.input("x", {301, 12}), 0, 1)};
+     }},
+    {"reduce_strips",
+     [](Graph& g) -> Values {
+       return {sum(g.input("x", {9, 1030}, DType::bf16), 0, 1)};
+     }},
+    {"reduce_backward",
+     [](Graph& g) -> Values {
+       return {g.add1(
+           std::make_shared<ReduceBackwardOp>(ReduceMember::mean, AxisRange{1, 2}, Shape{5, 7, 24}),
+           {g.input("dy", {5, 24})}, "dx")};
      }},
 };
 

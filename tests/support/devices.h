@@ -46,12 +46,24 @@ auto on_devices(const Cases& cases) {
   return testing::Combine(testing::ValuesIn(cases), testing::ValuesIn(test_devices()));
 }
 
+// For cases that are too large for an emulated device; a smaller twin runs on all.
+template <class Cases>
+auto on_cpu(const Cases& cases) {
+  return testing::Combine(testing::ValuesIn(cases), testing::Values(Device::cpu()));
+}
+
 // The case's name and, off the CPU, the device's: "odd_sizes", "odd_sizes_cuda0".
 inline constexpr auto device_case_name = [](const auto& info) {
   const auto& [test, device] = info.param;
   std::string name = test.name;
   if (!device.is_cpu()) name += "_cuda" + std::to_string(device.index());
   return name;
+};
+
+// The same for fixtures whose parameter is the device alone.
+inline constexpr auto device_name = [](const auto& info) {
+  const Device& device = info.param;
+  return device.is_cpu() ? std::string("cpu") : "cuda" + std::to_string(device.index());
 };
 
 }  // namespace engine

@@ -1,0 +1,179 @@
+// binary on CUDA. Not run on a GPU yet.
+#include <algorithm>
+#include <cstdint>
+
+#include "engine/core/cuda/launch.h"
+#include "engine/kernels/binary.h"
+#include "engine/kernels/cuda/repeated.h"
+
+namespace engine::cuda {
+
+namespace {
+
+constexpr int kThreads = 256;
+
+struct Add {
+  __device__ static float apply(float a, float b) { return a + b; }
+};
+struct Subtract {
+  __device__ static float apply(float a, float b) { return a - b; }
+};
+struct Multiply {
+  __device__ static float apply(float a, float b) { return a * b; }
+};
+struct Divide {
+  __device__ static float apply(float a, float b) { return a / b; }
+};
+struct Maximum {  // a NaN on either side wins
+  __device__ static float apply(float a, float b) {
+    const float larger = a < b ? b : a;
+    return b != b ? b : larger;
+  }
+};
+struct Minimum {
+  __device__ static float apply(float a, float b) {
+    const float smaller = b < a ? b : a;
+    return b != b ? b : smaller;
+  }
+};
+struct Less {
+  __device__ static float apply(float a, float b) { return a < b ? 1.0f : 0.0f; }
+};
+struct NotLess {
+  __device__ static float apply(float a, float b) { return a < b ? 0.0f : 1.0f; }
+};
+
+// A thread does one pack of 16 bytes. Floor: a and b read, y written once.
+template <class F, class T>
+__global__ void __launch_bounds__(kThreads)
+    binary_kernel(const T* a, const T* b, T* y, std::int64_t count, bool is_aligned) {
+  constexpr int kElements = kPackElements<T>;
+  const std::int64_t first = kElements * global_thread();
+  float as[kElements], bs[kElements];
+  load_pack(a, first, count, is_aligned, as);
+  load_pack(b, first, count, is_aligned, bs);
+#pragma unroll
+  for (int i = 0; i < kElements; ++i) as[i] = F::apply(as[i], bs[i]);
+  store_pack(y, first, count, is_aligned, as);
+}
+
+// The operand that is repeated along the first axes of the large one.
+struct SmallOperand {
+  const void* data;
+  bool is_f32;      // else of the large operand's type
+  bool is_first;    // a, not b
+  bool is_aligned;  // for load_repeated()
+  Repetition shape;
+};
+
+// Threads stride over the large operand in packs of 16 bytes and keep their part of the small one
+// in registers where the stride allows it. Floor: the large operand read, y written once.
+template <class F, class T>
+__global__ void __launch_bounds__(kThreads)
+    binary_repeat_kernel(const T* large, const __grid_constant__ SmallOperand small, T* y,
+                         std::int64_t count, bool is_aligned) {
+  constexpr int kElements = kPackElements<T>;
+  std::int64_t first = kElements * global_thread();
+  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * kThreads * kElements;
+  RepeatedIndex index(small.shape, first);
+  const RepeatedIndex step(small.shape, stride);
+  float smalls[kElements];
+  for (bool is_loaded = false; first < count; first += stride) {
+    if (!is_loaded) {
+      if (small.is_f32) {
+        load_repeated(static_cast<const float*>(small.data), index, count - first, small.is_aligned,
+                      smalls);
+      } else {
+        load_repeated(static_cast<const T*>(small.data), index, count - first, small.is_aligned,
+                      smalls);
+      }
+      index.advance(step);
+      is_loaded = step.keeps_columns();
+    }
+    float values[kElements];
+    load_pack(large, first, count, is_aligned, values);
+#pragma unroll
+    for (int i = 0; i < kElements; ++i) {
+      values[i] = small.is_first ? F::apply(smalls[i], values[i]) : F::apply(values[i], smalls[i]);
+    }
+    store_pack(y, first, count, is_aligned, values);
+  }
+}
+
+template <class F, class T>
+std::unique_ptr<Kernel> equal_kernel(std::int64_t count) {
+  return make_kernel([count](const Stream& stream, const Buffers& buffers) {
+    const T *a = buffers.in<T>(0), *b = buffers.in<T>(1);
+    T* y = buffers.out<T>(0);
+    launch("binary_kernel", binary_kernel<F, T>,
+           {.grid = dim3(blocks_for(count, kThreads * kPackElements<T>)), .block = dim3(kThreads)},
+           stream_of(stream), a, b, y, count, are_aligned(a, b, y));
+  });
+}
+
+template <class F, class T>
+std::unique_ptr<Kernel> repeat_kernel(const PrepareContext& context, int small_input) {
+  const std::int64_t count = context.outputs[0].shape.elements();
+  const std::int64_t period =
+      std::max<std::int64_t>(context.inputs[small_input].shape.elements(), 1);
+  const Repetition shape{.repeats = count / period, .inner = period};
+  const bool is_f32 = context.inputs[small_input].dtype == DType::f32;
+  return make_kernel([=](const Stream& stream, const Buffers& buffers) {
+    const T* large = buffers.in<T>(1 - small_input);
+    T* y = buffers.out<T>(0);
+    const SmallOperand small{
+        .data = buffers.inputs[small_input],
+        .is_f32 = is_f32,
+        .is_first = small_input == 0,
+        .is_aligned = period % kPackElements<T> == 0 && are_aligned(buffers.inputs[small_input]),
+        .shape = shape,
+    };
+    launch("binary_repeat_kernel", binary_repeat_kernel<F, T>,
+           {.grid = dim3(blocks_for_repeated(shape, kThreads, kPackElements<T>)),
+            .block = dim3(kThreads)},
+           stream_of(stream), large, small, y, count, are_aligned(large, y));
+  });
+}
+
+template <class F, class T>
+std::unique_ptr<Kernel> prepare_as(Repeat repeat, const PrepareContext& context) {
+  if (repeat == Repeat::none) return equal_kernel<F, T>(context.outputs[0].shape.elements());
+  return repeat_kernel<F, T>(context, repeat == Repeat::a ? 0 : 1);
+}
+
+// visit(F{}) with the member's function.
+template <class Visit>
+std::unique_ptr<Kernel> with_function(BinaryMember member, const Visit& visit) {
+  switch (member) {
+    case BinaryMember::add:
+      return visit(Add{});
+    case BinaryMember::subtract:
+      return visit(Subtract{});
+    case BinaryMember::multiply:
+      return visit(Multiply{});
+    case BinaryMember::divide:
+      return visit(Divide{});
+    case BinaryMember::maximum:
+      return visit(Maximum{});
+    case BinaryMember::minimum:
+      return visit(Minimum{});
+    case BinaryMember::less:
+      return visit(Less{});
+    case BinaryMember::not_less:
+      return visit(NotLess{});
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> prepare_binary(BinaryMember member, Repeat repeat,
+                                       const PrepareContext& context) {
+  return with_function(member, [&](auto function) {
+    using F = decltype(function);
+    return context.outputs[0].dtype == DType::f32 ? prepare_as<F, float>(repeat, context)
+                                                  : prepare_as<F, __nv_bfloat16>(repeat, context);
+  });
+}
+
+}  // namespace engine::cuda
