@@ -2,7 +2,6 @@
 
 #include "engine/core/structural_ops.h"
 #include "engine/kernels/binary.h"
-#include "engine/kernels/no_kernel.h"
 #include "engine/kernels/reduce.h"
 #include "engine/kernels/unary.h"
 
@@ -52,7 +51,8 @@ class BatchNormBackwardOp final : public BatchNormOp {
   bool keeps_f32(int input) const override { return input >= 2; }
   std::vector<InPlacePair> in_place() const override { return {{0, 0}, {1, 0}}; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda())
+      return cuda::prepare_batch_norm_backward(problem_of(context.inputs[0]));
     return cpu::prepare_batch_norm_backward(problem_of(context.inputs[0]));
   }
 };
@@ -77,7 +77,8 @@ class BatchNormTrainingOp final : public BatchNormOp {
   bool keeps_f32(int input) const override { return input >= 1; }
   std::vector<InPlacePair> in_place() const override { return {{0, 0}}; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda())
+      return cuda::prepare_batch_norm_training(problem_of(context.inputs[0]));
     return cpu::prepare_batch_norm_training(problem_of(context.inputs[0]));
   }
 };
@@ -107,7 +108,8 @@ class BatchNormInferenceOp final : public BatchNormOp {
   bool keeps_f32(int input) const override { return input >= 1; }
   std::vector<InPlacePair> in_place() const override { return {{0, 0}}; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda())
+      return cuda::prepare_batch_norm_inference(problem_of(context.inputs[0]));
     return cpu::prepare_batch_norm_inference(problem_of(context.inputs[0]));
   }
 };

@@ -42,4 +42,10 @@ std::unique_ptr<Kernel> prepare_batch_norm_inference(const BatchNormProblem& pro
 std::unique_ptr<Kernel> prepare_batch_norm_backward(const BatchNormProblem& problem);
 }  // namespace cpu
 
+namespace cuda {
+std::unique_ptr<Kernel> prepare_batch_norm_training(const cpu::BatchNormProblem& problem);
+std::unique_ptr<Kernel> prepare_batch_norm_inference(const cpu::BatchNormProblem& problem);
+std::unique_ptr<Kernel> prepare_batch_norm_backward(const cpu::BatchNormProblem& problem);
+}  // namespace cuda
+
 }  // namespace engine

@@ -1,7 +1,5 @@
 #include "engine/kernels/losses.h"
 
-#include "engine/kernels/no_kernel.h"
-
 namespace engine {
 namespace {
 
@@ -39,8 +37,9 @@ class SoftmaxBackwardOp final : public LossOp {
   }
   std::vector<InPlacePair> in_place() const override { return {{0, 0}, {1, 0}}; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
     const Shape& shape = context.inputs[0].shape;
+    if (context.device.is_cuda())
+      return cuda::prepare_softmax_backward(shape.slice(0, shape.rank() - 1).elements(), shape[-1]);
     return cpu::prepare_softmax_backward(shape.slice(0, shape.rank() - 1).elements(), shape[-1]);
   }
 };
@@ -61,8 +60,9 @@ class SoftmaxOp final : public LossOp {
   }
   std::vector<InPlacePair> in_place() const override { return {{0, 0}}; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
     const Shape& shape = context.inputs[0].shape;
+    if (context.device.is_cuda())
+      return cuda::prepare_softmax(shape.slice(0, shape.rank() - 1).elements(), shape[-1]);
     return cpu::prepare_softmax(shape.slice(0, shape.rank() - 1).elements(), shape[-1]);
   }
 };
@@ -78,8 +78,9 @@ class SoftmaxCrossEntropyBackwardOp final : public LossOp {
     return {inputs[1]};
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
     const Shape& shape = context.inputs[1].shape;
+    if (context.device.is_cuda())
+      return cuda::prepare_softmax_cross_entropy_backward(shape[0], shape[1]);
     return cpu::prepare_softmax_cross_entropy_backward(shape[0], shape[1]);
   }
 };
@@ -100,8 +101,8 @@ class SoftmaxCrossEntropyOp final : public LossOp {
             Value()};
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
     const Shape& shape = context.inputs[0].shape;
+    if (context.device.is_cuda()) return cuda::prepare_softmax_cross_entropy(shape[0], shape[1]);
     return cpu::prepare_softmax_cross_entropy(shape[0], shape[1]);
   }
 };
@@ -120,7 +121,8 @@ class BinaryCrossEntropyBackwardOp final : public LossOp {
   }
   std::vector<InPlacePair> in_place() const override { return {{0, 0}, {1, 0}}; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda())
+      return cuda::prepare_binary_cross_entropy_backward(context.inputs[0].shape.elements());
     return cpu::prepare_binary_cross_entropy_backward(context.inputs[0].shape.elements());
   }
 };
@@ -145,7 +147,8 @@ class BinaryCrossEntropyOp final : public LossOp {
   }
   std::vector<InPlacePair> in_place() const override { return {{0, 0}}; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda())
+      return cuda::prepare_binary_cross_entropy(context.inputs[0].shape.elements());
     return cpu::prepare_binary_cross_entropy(context.inputs[0].shape.elements());
   }
 };

@@ -33,4 +33,14 @@ std::unique_ptr<Kernel> prepare_binary_cross_entropy(std::int64_t count);
 std::unique_ptr<Kernel> prepare_binary_cross_entropy_backward(std::int64_t count);
 }  // namespace cpu
 
+namespace cuda {
+std::unique_ptr<Kernel> prepare_softmax(std::int64_t rows, std::int64_t classes);
+std::unique_ptr<Kernel> prepare_softmax_backward(std::int64_t rows, std::int64_t classes);
+std::unique_ptr<Kernel> prepare_softmax_cross_entropy(std::int64_t rows, std::int64_t classes);
+std::unique_ptr<Kernel> prepare_softmax_cross_entropy_backward(std::int64_t rows,
+                                                               std::int64_t classes);
+std::unique_ptr<Kernel> prepare_binary_cross_entropy(std::int64_t count);
+std::unique_ptr<Kernel> prepare_binary_cross_entropy_backward(std::int64_t count);
+}  // namespace cuda
+
 }  // namespace engine

@@ -8,10 +8,12 @@
 #include "engine/core/passes.h"
 #include "engine/kernels/binary.h"
 #include "engine/kernels/reduce.h"
+#include "tests/kernels/matrix_support.h"
 #include "tests/reference/gradient_check.h"
 #include "tests/reference/losses.h"
 #include "tests/support/cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/torch_vectors.h"
@@ -27,12 +29,17 @@ struct Case {
 ENGINE_TEST_CASE_PRINTS_NAME(Case)
 
 const Case kCases[] = {
-    {"one_class", 4, 1},   {"two_classes", 5, 2}, {"ten_classes", 64, 10},   {"seventeen", 3, 17},
-    {"thousand", 3, 1000}, {"one_row", 1, 33},    {"far_apart", 7, 10, 200}, {"parallel", 3001, 10},
+    {"one_class", 4, 1},       {"two_classes", 5, 2},      {"ten_classes", 64, 10},
+    {"seventeen", 3, 17},      {"thousand", 3, 1000},      {"one_row", 1, 33},
+    {"far_apart", 7, 10, 200}, {"parallel", 3001, 10},     {"thirty_one", 9, 31},
+    {"long_rows", 2, 4100},    {"long_rows_odd", 2, 5001}, {"hundred_and_28", 3, 128},
 };
 
-class Losses : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(Rows, Losses, testing::ValuesIn(kCases), case_name);
+class Losses : public DeviceTest<Case> {};
+INSTANTIATE_TEST_SUITE_P(Rows, Losses, on_devices(kCases), device_case_name);
+
+class LossLimits : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, LossLimits, testing::ValuesIn(test_devices()), device_name);
 
 // exp, log and division within a few ulp, the sum over a row, and x - max rounded before exp.
 double relative_bound(const Case& c) {
@@ -47,8 +54,8 @@ TEST_P(Losses, SoftmaxMatchesReference) {
   Graph graph;
   Value in = graph.input("x", x.shape()), y = softmax(in);
   graph.output("y", y);
-  graph.output("dx", gradients(sum(y * graph.input("dy", x.shape())), std::vector<Value>{in})[0]);
-  const auto got = interpret(graph, {{"x", x}, {"dy", dy}});
+  graph.output("dx", gradients_of_node(y, graph.input("dy", x.shape()))[0]);
+  const auto got = interpret(graph, {{"x", x}, {"dy", dy}}, nullptr, device());
   const auto want = reference::softmax(to_doubles(x), classes);
   const auto dx = reference::softmax_backward(want, to_doubles(dy), classes);
   std::vector<double> bound, dx_bound;
@@ -70,8 +77,8 @@ TEST_P(Losses, SoftmaxCrossEntropyMatchesReference) {
   Value in = graph.input("x", x.shape());
   Value loss = softmax_cross_entropy(in, graph.input("labels", {c.rows}, DType::i32));
   graph.output("loss", loss);
-  graph.output("dx", gradients(sum(loss * graph.input("dy", {c.rows})), std::vector<Value>{in})[0]);
-  const auto got = interpret(graph, {{"x", x}, {"labels", labels}, {"dy", dy}});
+  graph.output("dx", gradients_of_node(loss, graph.input("dy", {c.rows}))[0]);
+  const auto got = interpret(graph, {{"x", x}, {"labels", labels}, {"dy", dy}}, nullptr, device());
   const auto span = labels.span<std::int32_t>();
   const std::vector<std::int32_t> label_values(span.begin(), span.end());
   const auto want = reference::cross_entropy(to_doubles(x), label_values, classes);
@@ -94,7 +101,7 @@ TEST_P(Losses, BinaryCrossEntropyMatchesReference) {
   graph.output("loss", loss);
   graph.output("dz",
                gradients(sum(loss * graph.input("dy", z.shape())), std::vector<Value>{in})[0]);
-  const auto got = interpret(graph, {{"z", z}, {"t", t}, {"dy", dy}});
+  const auto got = interpret(graph, {{"z", z}, {"t", t}, {"dy", dy}}, nullptr, device());
   const auto zs = to_doubles(z), ts = to_doubles(t), dys = to_doubles(dy);
   std::vector<double> want, bound, dz;
   for (std::size_t i = 0; i < zs.size(); ++i) {
@@ -138,7 +145,7 @@ TEST(LossReferences, GradientsMatchCentralDifferences) {
             1e-7);
 }
 
-TEST(LossLimits, UnknownLabelsAndNanGiveNan) {
+TEST_P(LossLimits, UnknownLabelsAndNanGiveNan) {
   Graph graph;
   Value x = graph.input("x", {4, 3});
   Value loss = softmax_cross_entropy(x, graph.input("labels", {4}, DType::i32));
@@ -148,8 +155,10 @@ TEST(LossLimits, UnknownLabelsAndNanGiveNan) {
   std::vector<float> values(12, 1.0f);
   values[7] = std::nanf("");
   const auto got =
-      interpret(graph, {{"x", Tensor::from(values, {4, 3})},
-                        {"labels", Tensor::from(std::vector<std::int32_t>{3, -1, 0, 2}, {4})}});
+      interpret(graph,
+                {{"x", Tensor::from(values, {4, 3})},
+                 {"labels", Tensor::from(std::vector<std::int32_t>{3, -1, 0, 2}, {4})}},
+                nullptr, GetParam());
   for (std::size_t row = 0; row < 4; ++row) {
     EXPECT_EQ(std::isnan(got[0].to_floats()[row]), row < 3) << row;
     EXPECT_EQ(std::isnan(got[1].to_floats()[row * 3]), row < 3) << row;
@@ -157,27 +166,31 @@ TEST(LossLimits, UnknownLabelsAndNanGiveNan) {
   }
 }
 
-TEST(LossLimits, HugeLogitsStayFinite) {
+TEST_P(LossLimits, HugeLogitsStayFinite) {
   Graph graph;
   Value z = graph.input("z", {4});
   graph.output("loss", binary_cross_entropy_with_logits(z, graph.input("t", {4})));
   const auto got =
-      interpret(graph, {{"z", Tensor::from(std::vector<float>{1e30f, -1e30f, 1e30f, -1e30f}, {4})},
-                        {"t", Tensor::from(std::vector<float>{1, 0, 0, 1}, {4})}});
+      interpret(graph,
+                {{"z", Tensor::from(std::vector<float>{1e30f, -1e30f, 1e30f, -1e30f}, {4})},
+                 {"t", Tensor::from(std::vector<float>{1, 0, 0, 1}, {4})}},
+                nullptr, GetParam());
   EXPECT_TRUE(close_to(got[0], std::vector<double>{0, 0, 1e30f, 1e30f}, 0.0));
 }
 
-TEST(LossLimits, TakeAnEmptyBatch) {
+TEST_P(LossLimits, TakeAnEmptyBatch) {
   Graph graph;
   Value x = graph.input("x", {0, 3});
   graph.output("loss", softmax_cross_entropy(x, graph.input("labels", {0}, DType::i32)));
   graph.output("softmax", softmax(x));
-  const auto got = interpret(graph, {{"x", Tensor::zeros({0, 3}, DType::f32, Device::cpu())},
-                                     {"labels", Tensor::zeros({0}, DType::i32, Device::cpu())}});
+  const auto got = interpret(graph,
+                             {{"x", Tensor::zeros({0, 3}, DType::f32, Device::cpu())},
+                              {"labels", Tensor::zeros({0}, DType::i32, Device::cpu())}},
+                             nullptr, GetParam());
   EXPECT_EQ(got[0].shape(), Shape{0});
 }
 
-TEST(LossLimits, NameWhatDoesNotFit) {
+TEST(LossErrors, NameWhatDoesNotFit) {
   Graph graph;
   Value x = graph.input("x", {2, 3});
   try {
@@ -207,10 +220,12 @@ TEST(LossTorch, LossesAndGradientsAgree) {
   graph.output("binary_cross_entropy", binary);
   graph.output("dz", gradients(mean(binary), std::vector<Value>{z})[0]);
   graph.output("softmax", softmax(logits));
-  const auto got = interpret(graph, inputs);
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const std::string& name = graph.outputs()[i].first;
-    EXPECT_TRUE(close_to(got[i], to_doubles(torch[name]), 2e-6)) << name;
+  for (const Device& device : test_devices()) {
+    const auto got = interpret(graph, inputs, nullptr, device);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const std::string& name = graph.outputs()[i].first;
+      EXPECT_TRUE(close_to(got[i], to_doubles(torch[name]), 2e-6)) << name << device;
+    }
   }
 }
 

@@ -6,14 +6,17 @@
 
 #include "engine/core/source_ops.h"
 #include "engine/core/structural_ops.h"
+#include "engine/kernels/batch_norm.h"
 #include "engine/kernels/binary.h"
 #include "engine/kernels/gather_rows.h"
 #include "engine/kernels/image.h"
+#include "engine/kernels/losses.h"
 #include "engine/kernels/optimizer_update.h"
 #include "engine/kernels/pool2d.h"
 #include "engine/kernels/random.h"
 #include "engine/kernels/reduce.h"
 #include "engine/kernels/unary.h"
+#include "tests/kernels/matrix_support.h"
 #include "tests/support/cases.h"
 #include "tests/support/clock.h"
 #include "tests/support/compare.h"
@@ -127,6 +130,31 @@ const UnalignedCase kUnalignedCases[] = {
        return {g.add1(
            std::make_shared<ReduceBackwardOp>(ReduceMember::mean, AxisRange{1, 2}, Shape{5, 7, 24}),
            {g.input("dy", {5, 24})}, "dx")};
+     }},
+    {"softmax",
+     [](Graph& g) -> Values {
+       return {softmax(g.input("x", {9, 24}))};
+     }},
+    {"softmax_cross_entropy",
+     [](Graph& g) -> Values {
+       return {softmax_cross_entropy(g.input("x", {9, 52}), g.input("labels", {9}, DType::i32))};
+     }},
+    {"binary_cross_entropy",
+     [](Graph& g) -> Values {
+       return {binary_cross_entropy_with_logits(g.input("x", {1037}), g.input("t", {1037}))};
+     }},
+    {"batch_norm",
+     [](Graph& g) -> Values {
+       return {batch_norm_training(g.input("x", {99, 24}), g.input("scale", {24}),
+                                   g.input("shift", {24}), 1e-3f)
+                   .y};
+     }},
+    {"batch_norm_backward",
+     [](Graph& g) -> Values {
+       const Value y = batch_norm_training(g.input("x", {99, 24}, DType::bf16),
+                                           g.input("scale", {24}), g.input("shift", {24}), 1e-3f)
+                           .y;
+       return {gradients_of_node(y, g.input("dy", {99, 24}, DType::bf16))[0]};
      }},
 };
 
