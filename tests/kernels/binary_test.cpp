@@ -62,19 +62,24 @@ const Case kCases[] = {
     {"channels_a", {3}, {2, 3, 5, 3}},
     {"two_axes", {4, 3, 5}, {3, 5}},
     {"channels_of_one", {4, 1}, {1}},
-    {"bias_of_32_parallel", {23, 17, 3, 32}, {32}},
     {"bias_of_700", {11, 700}, {700}},
     {"bias_f32_beside_bf16", {5, 9, 8}, {8}, DType::bf16, DType::f32},
     {"bias_bf16", {8}, {5, 9, 8}, DType::bf16, DType::bf16},
-    {"equal_parallel", {33001}, {33001}},
     {"bias_of_31", {9, 7, 31}, {31}},
     {"bias_of_33_bf16", {9, 7, 33}, {33}, DType::bf16, DType::bf16},
     {"bias_of_257", {257}, {13, 257}},
     {"scalar_f32_beside_bf16", {5, 9, 3}, {}, DType::bf16, DType::f32},
 };
 
+const Case kLargeCases[] = {
+    {"bias_of_32_parallel", {41, 17, 3, 32}, {32}},
+    {"bias_of_700_parallel", {60, 700}, {700}},
+    {"equal_parallel", {70001}, {70001}},
+};
+
 class Binary : public DeviceTest<Case> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, Binary, on_devices(kCases), device_case_name);
+INSTANTIATE_TEST_SUITE_P(Large, Binary, on_cpu(kLargeCases), device_case_name);
 
 TEST_P(Binary, MatchesReference) {
   const Case& c = GetParam();

@@ -96,8 +96,31 @@ TEST_P(Reduce, ForwardAndBackwardMatchReference) {
   }
 }
 
-TEST_P(Reduce, SameBitsForEveryThreadCount) {
-  if (!device().is_cpu()) GTEST_SKIP() << "threads are the CPU's";
+// Where the precision pass has made the gradient bf16.
+TEST_P(Reduce, BackwardRepeatsBf16) {
+  const auto& [name, shape, axes] = GetParam();
+  const ReduceExtents e = reduce_extents(shape, axes);
+  const ReduceOp forward(ReduceMember::mean, axes);
+  const Shape dy_shape = forward.infer(std::vector<TensorType>{{shape, DType::f32}})[0].shape;
+  Graph graph;
+  graph.output("dx", graph.add1(std::make_shared<ReduceBackwardOp>(ReduceMember::mean, axes, shape),
+                                {graph.input("dy", dy_shape, DType::bf16)}, "dx"));
+  const Tensor dy = random_tensor(dy_shape, DType::bf16, 6);
+  const auto dys = to_doubles(dy);
+  std::vector<double> want, bound;
+  for (std::int64_t i = 0; i < shape.elements(); ++i) {
+    const auto from = static_cast<std::size_t>(i / (e.reduced * e.inner) * e.inner + i % e.inner);
+    want.push_back(dys[from] / static_cast<double>(e.reduced));
+    bound.push_back(error_bound(0, std::abs(want.back()), want.back(), DType::bf16));
+  }
+  EXPECT_TRUE(close_to(interpret(graph, {{"dy", dy}}, nullptr, device())[0], want, bound));
+}
+
+class ReduceThreads : public testing::TestWithParam<Case> {};
+INSTANTIATE_TEST_SUITE_P(Axes, ReduceThreads, testing::ValuesIn(kCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Large, ReduceThreads, testing::ValuesIn(kLargeCases), case_name);
+
+TEST_P(ReduceThreads, SameBitsForEveryThreadCount) {
   const auto& [name, shape, axes] = GetParam();
   const ReduceOp op(ReduceMember::sum, axes);
   const Tensor x = random_tensor(shape, DType::f32, 5);
