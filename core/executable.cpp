@@ -29,6 +29,13 @@ void Executable::Impl::finish_step(const Stream& stream) {
   }
 }
 
+// Frozen is what this executable does not update, so its own updates leave its packed copies right.
+void Executable::Impl::note_updates() {
+  if (!updates_parameters) return;
+  store->mark_changed();
+  version = store->version();
+}
+
 // One step as one recording, where the device has such: on CUDA a captured graph.
 void Executable::Impl::record_step() {
   recording = backend_of(device).record(device.index(), [this](void* handle) {
@@ -117,7 +124,7 @@ void Executable::run(const Stream& stream, std::int64_t steps) {
       impl.finish_step(stream);
     }
   }
-  if (impl.updates_parameters) impl.store->mark_changed();
+  impl.note_updates();
 }
 
 Tensor Executable::output(std::string_view name) const {

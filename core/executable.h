@@ -15,7 +15,9 @@ namespace engine {
 
 enum class Parameters : std::uint8_t {
   trainable,  // read afresh each run
-  frozen,     // packed once when compiling; run() throws after the Store's parameters changed
+  // Those that the graph does not update are packed once when compiling; run() throws after
+  // anything but this executable changed the Store's parameters.
+  frozen,
 };
 
 struct CompileOptions {

@@ -102,6 +102,7 @@ struct Executable::Impl {
   void run_step(const Stream& stream);
   void finish_step(const Stream& stream);
   void record_step();
+  void note_updates();
 };
 
 std::string megabytes(std::int64_t bytes);  // "12.34 MiB"

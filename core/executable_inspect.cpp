@@ -47,7 +47,7 @@ void Executable::inspect(
     visit(*step.node, outputs);
   }
   impl.finish_step(stream);
-  if (impl.updates_parameters) impl.store->mark_changed();
+  impl.note_updates();
 }
 
 std::string Executable::find_non_finite() {
@@ -92,7 +92,7 @@ std::vector<Executable::NodeTime> Executable::profile(std::int64_t steps) {
     }
     impl.finish_step(stream);
   }
-  if (impl.updates_parameters) impl.store->mark_changed();
+  impl.note_updates();
   return times;
 }
 

@@ -57,6 +57,37 @@ Value value_of(Graph& graph, const Rate& rate) {
   return rate.value ? rate.value : graph.constant(rate.number);
 }
 
+void add_lbfgs(Graph& graph, const Value& loss, const UpdateInputs& inputs, const Lbfgs& options) {
+  const Value& x = inputs.parameters[0];
+  const auto slot = [&](std::string_view suffix, const Shape& shape) {
+    return graph.read_state({.name = join(graph.state_of(x).name, ".lbfgs_", suffix),
+                             .shape = shape,
+                             .role = StateRole::slot});
+  };
+  const Shape ring{options.history, x.shape().elements()};
+  const std::vector<Value> slots = {
+      slot("origin", x.shape()),    slot("origin_gradient", x.shape()),
+      slot("direction", x.shape()), slot("steps", ring),
+      slot("changes", ring),        slot("words", {kLbfgsWords + options.history})};
+  const LbfgsResult result = lbfgs_update({.learning_rate = inputs.learning_rate,
+                                           .loss = loss,
+                                           .x = x,
+                                           .gradient = inputs.gradients[0],
+                                           .origin = slots[0],
+                                           .origin_gradient = slots[1],
+                                           .direction = slots[2],
+                                           .steps = slots[3],
+                                           .changes = slots[4],
+                                           .words = slots[5]},
+                                          {.history = options.history,
+                                           .line_search = options.line_search,
+                                           .first_step = options.first_step});
+  update_all(graph, inputs.parameters, {result.x});
+  update_all(graph, slots,
+             {result.origin, result.origin_gradient, result.direction, result.steps, result.changes,
+              result.words});
+}
+
 }  // namespace
 
 void minimize(const Scope& scope, const Value& loss, const Optimizer& optimizer,
@@ -66,6 +97,10 @@ void minimize(const Scope& scope, const Value& loss, const Optimizer& optimizer,
   const std::vector<Value> parameters =
       options.parameters.empty() ? graph.parameters() : options.parameters;
   ENGINE_CHECK(!parameters.empty(), "minimize: the graph has no parameters");
+  const bool is_lbfgs = std::holds_alternative<Lbfgs>(optimizer);
+  ENGINE_CHECK(!is_lbfgs || (parameters.size() == 1 && options.clip_norm == 0),
+               "minimize: L-BFGS takes one parameter and no clip_norm, got ", parameters.size(),
+               " parameters and clip_norm ", options.clip_norm);
   const std::vector<Value> slopes = gradients(loss, parameters);
   const Value squared = squared_norm(slopes);
 
@@ -77,18 +112,39 @@ void minimize(const Scope& scope, const Value& loss, const Optimizer& optimizer,
   }
   std::visit(
       [&](const auto& chosen) {
-        add_update(graph,
-                   {.learning_rate = value_of(graph, chosen.learning_rate),
-                    .gradient_scale = scale,
-                    .clock = graph.clock(),
-                    .parameters = parameters,
-                    .gradients = slopes},
-                   chosen);
+        const UpdateInputs inputs{.learning_rate = value_of(graph, chosen.learning_rate),
+                                  .gradient_scale = scale,
+                                  .clock = graph.clock(),
+                                  .parameters = parameters,
+                                  .gradients = slopes};
+        if constexpr (std::is_same_v<std::decay_t<decltype(chosen)>, Lbfgs>) {
+          add_lbfgs(graph, loss, inputs, chosen);
+        } else {
+          add_update(graph, inputs, chosen);
+        }
       },
       optimizer);
   record(scope, "loss", loss);
   record(scope, "health", squared);
   graph.advance_clock();
+}
+
+void average_iterates(const Scope& scope, const Value& parameter, double decay) {
+  ENGINE_CHECK(decay >= 0 && decay < 1, "average_iterates: decay ", decay,
+               " must be at least 0 and below 1");
+  Graph& graph = scope.graph();
+  const std::string name = graph.state_of(parameter).name;
+  const Value next = graph.next_state(name);
+  const auto state = [&](std::string_view suffix, const Shape& shape) {
+    return graph.read_state(
+        {.name = join(name, '.', suffix), .shape = shape, .role = StateRole::slot});
+  };
+  const Value average = state("average", parameter.shape());
+  const Value steps = state("average_steps", {}) + 1.0f;
+  const Value weight =
+      maximum(graph.constant(static_cast<float>(1 - decay)), graph.constant(1.0f) / steps);
+  graph.update_state(join(name, ".average"), average + weight * (next - average));
+  graph.update_state(join(name, ".average_steps"), steps);
 }
 
 }  // namespace engine

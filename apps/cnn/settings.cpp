@@ -52,11 +52,12 @@ void TrainSettings::complete(const ImageDataset& dataset, std::int64_t train_ite
   channels = dataset.channels();
   const bool is_small = height <= 32 && width <= 32;
   if (network.empty()) network = channels == 1 && is_small ? "lenet5" : "daynight";
-  const bool has_convolutions = network == "daynight" || network == "lenet5";
+  const bool has_convolutions =
+      network == "daynight" || network == "lenet5" || network == "vgg_small";
   if (augment == "auto") {
     augment = !has_convolutions ? "none" : channels == 1 && is_small ? "digits" : "photos";
   }
-  if (dropout < 0) dropout = network == "daynight" ? 0.3 : 0;
+  if (dropout < 0) dropout = network == "daynight" || network == "vgg_small" ? 0.3 : 0;
   if (epochs == 0) epochs = default_epochs(network, train_items);
   if (batch == 0) batch = default_batch(train_items);
   batch = std::min(batch, train_items);

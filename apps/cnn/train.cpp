@@ -30,7 +30,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
   TrainSettings& s = flags.settings;
   add_device_flags(command, s.device);
   add_training_flags(command, flags.training);
-  command.add_option("--network", s.network, "logistic mlp deep_mlp daynight lenet5")
+  command.add_option("--network", s.network, "logistic mlp deep_mlp daynight lenet5 vgg_small")
       ->group("Network");
   command.add_option("--hidden", s.hidden, "units of the hidden layers: 256,128,64")
       ->delimiter(',')

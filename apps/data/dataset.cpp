@@ -26,10 +26,11 @@ ImageDataset load_dataset(const std::filesystem::path& path, const DatasetOption
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) throw IoError(join(path.string(), ": no such folder"));
+  if (!find_archive(path).empty()) return load_archive(path, options);
   if (!std::filesystem::is_directory(status)) {
     throw InvalidArgument(join(path.string(),
                                ": not a folder; data is a folder with one folder of pictures per "
-                               "class, or with IDX files"));
+                               "class or with IDX files, or an archive (.tar.gz, .tar, .zip)"));
   }
   return is_idx_folder(path) ? load_idx(path, options) : load_image_folder(path, options);
 }

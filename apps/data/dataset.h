@@ -32,7 +32,8 @@ struct ImageDataset {
 };
 
 struct DatasetOptions {
-  // 0: the format's own. Image folders and scenes: 64 x 64 RGB. IDX: as stored, 1 channel.
+  // 0: the format's own. Image folders and scenes: 64 x 64 RGB. Archives: the size of the first
+  // picture, RGB. IDX: as stored, 1 channel.
   int height = 0;
   int width = 0;
   int channels = 0;
@@ -44,7 +45,7 @@ struct DatasetOptions {
   std::vector<std::string> classes;
 };
 
-// Loads `path`, whatever of the two below it is.
+// Loads `path`, whatever of the three below it is.
 ImageDataset load_dataset(const std::filesystem::path& path, const DatasetOptions& options = {});
 
 // DIR/<class>/ with pictures (jpg jpeg png ppm pgm, any case; sub-folders too). When DIR holds a
@@ -55,6 +56,17 @@ ImageDataset load_dataset(const std::filesystem::path& path, const DatasetOption
 // there is no class folder or only one class.
 ImageDataset load_image_folder(const std::filesystem::path& path,
                                const DatasetOptions& options = {});
+
+// An archive (tar, gzipped or not, or zip) of class folders: <class>/ with pictures, or
+// train/<class>/ and test/<class>/, of which test is then the data's own test part; folders around
+// them and other files are passed over. `path` is the archive, or a folder with one archive and
+// nothing else that could be data. Items are in order of part, class and name. Damaged pictures are
+// skipped and listed. Throws IoError, naming the archive, when it is damaged, holds more than 4 GiB
+// of pictures or one above 256 MiB, or no picture of a class can be read; InvalidArgument when it
+// holds fewer than two classes.
+ImageDataset load_archive(const std::filesystem::path& path, const DatasetOptions& options = {});
+// The archive that `path` stands for; empty when it stands for none.
+std::filesystem::path find_archive(const std::filesystem::path& path);
 
 // A folder with MNIST-like IDX files, gzipped or not: {train,t10k}-{images-idx3,labels-idx1}-ubyte
 // (with a dot in place of the last dash of "images-idx3" too). Both parts when both are there.

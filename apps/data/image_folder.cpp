@@ -1,9 +1,6 @@
 #include <algorithm>
-#include <array>
-#include <cctype>
-#include <cstring>
 
-#include "engine/apps/data/dataset.h"
+#include "engine/apps/data/picture_list.h"
 #include "engine/core/errors.h"
 
 namespace engine::apps {
@@ -13,24 +10,9 @@ namespace fs = std::filesystem;
 
 constexpr int kDefaultSide = 64;
 
-struct PictureFile {
-  fs::path path;
-  std::string name;  // relative to the data folder
-  std::int32_t label = 0;
-};
-
 bool is_hidden(const fs::path& path) {
   const std::string name = path.filename().string();
   return name.empty() || name[0] == '.';
-}
-
-bool has_picture_extension(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) {
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
-  constexpr std::array kExtensions = {".jpg", ".jpeg", ".png", ".ppm", ".pgm"};
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
 // The visible folders of `path`, sorted, and how many pictures lie beside them.
@@ -62,23 +44,25 @@ fs::path class_root(const fs::path& path) {
 }
 
 void append_pictures(const fs::path& folder, const fs::path& root, std::int32_t label,
-                     std::vector<PictureFile>& files) {
-  std::vector<PictureFile> found;
+                     std::vector<EncodedPicture>& files) {
+  std::vector<EncodedPicture> found;
   for (auto it = fs::recursive_directory_iterator(folder); it != fs::end(it); ++it) {
     if (is_hidden(it->path())) {
       if (it->is_directory()) it.disable_recursion_pending();
       continue;
     }
     if (it->is_directory() || !has_picture_extension(it->path())) continue;
-    found.push_back({it->path(), it->path().lexically_relative(root).generic_string(), label});
+    found.push_back({.name = it->path().lexically_relative(root).generic_string(),
+                     .label = label,
+                     .path = it->path()});
   }
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   files.insert(files.end(), found.begin(), found.end());
 }
 
-std::vector<PictureFile> list_pictures(const fs::path& path, const DatasetOptions& options,
-                                       std::vector<std::string>& classes) {
+std::vector<EncodedPicture> list_pictures(const fs::path& path, const DatasetOptions& options,
+                                          std::vector<std::string>& classes) {
   const fs::path root = class_root(path);
   const Listing listing = list(root);
   if (listing.folders.empty()) {
@@ -94,7 +78,7 @@ std::vector<PictureFile> list_pictures(const fs::path& path, const DatasetOption
                                  "'; to tell classes apart at least two are needed"));
     }
   }
-  std::vector<PictureFile> files;
+  std::vector<EncodedPicture> files;
   for (const auto& folder : listing.folders) {
     const std::string name = folder.filename().string();
     const auto it = std::find(classes.begin(), classes.end(), name);
@@ -114,84 +98,21 @@ std::vector<PictureFile> list_pictures(const fs::path& path, const DatasetOption
   return files;
 }
 
-// Decodes into rows of dataset.images; returns one reason per file, empty where it went well.
-std::vector<std::string> decode_all(const std::vector<PictureFile>& files,
-                                    const DatasetOptions& options, ImageDataset& dataset) {
-  const int height = dataset.height();
-  const int width = dataset.width();
-  const DecodeOptions decode{.channels = dataset.channels(), .max_pixels = options.max_pixels};
-  const auto pixels = dataset.images.span<std::uint8_t>();
-  const std::int64_t row = std::int64_t{height} * width * decode.channels;
-  std::vector<std::string> reasons(files.size());
-  const auto one = [&](std::int64_t i) {
-    try {
-      const Image image = fit_image(read_image(files[i].path, decode), width, height, options.fit);
-      std::memcpy(pixels.data() + i * row, image.pixels.data(), row);
-    } catch (const std::exception& error) {
-      reasons[i] = error.what();
-    }
-  };
-  const auto count = static_cast<std::int64_t>(files.size());
-  if (options.threads > 0) {
-#pragma omp parallel for schedule(dynamic) num_threads(options.threads)
-    for (std::int64_t i = 0; i < count; ++i) one(i);
-  } else {
-#pragma omp parallel for schedule(dynamic)
-    for (std::int64_t i = 0; i < count; ++i) one(i);
-  }
-  return reasons;
-}
-
-// Drops the damaged pictures; a class of which none is left is an error.
-ImageDataset keep_readable(ImageDataset dataset, const std::vector<PictureFile>& files,
-                           const std::vector<std::string>& reasons) {
-  std::vector<std::int64_t> kept;
-  std::vector<std::string> skipped;
-  std::vector<std::int64_t> readable(dataset.classes.size()), listed(dataset.classes.size());
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    ++listed[files[i].label];
-    if (reasons[i].empty()) {
-      kept.push_back(static_cast<std::int64_t>(i));
-      ++readable[files[i].label];
-    } else {
-      skipped.push_back(reasons[i]);
-    }
-  }
-  for (std::size_t c = 0; c < listed.size(); ++c) {
-    if (listed[c] > 0 && readable[c] == 0) {
-      throw IoError(join("class '", dataset.classes[c], "': none of its ", listed[c],
-                         " pictures can be read; ", skipped.size() == 1 ? "" : "for example ",
-                         skipped[0]));
-    }
-  }
-  if (!skipped.empty()) dataset = subset(dataset, kept);
-  dataset.skipped = std::move(skipped);
-  return dataset;
-}
-
 }  // namespace
 
 ImageDataset load_image_folder(const fs::path& path, const DatasetOptions& options) {
-  ImageDataset dataset;
-  std::vector<PictureFile> files;
+  std::vector<std::string> classes;
+  std::vector<EncodedPicture> files;
   try {
-    files = list_pictures(path, options, dataset.classes);
+    files = list_pictures(path, options, classes);
   } catch (const fs::filesystem_error& error) {
     throw IoError(join(error.path1().string(), ": ", error.code().message()));
   }
-  const auto count = static_cast<std::int64_t>(files.size());
-  const auto or_default = [](int value, int fallback) { return value > 0 ? value : fallback; };
-  dataset.images =
-      Tensor::empty({count, or_default(options.height, kDefaultSide),
-                     or_default(options.width, kDefaultSide), or_default(options.channels, 3)},
-                    DType::u8, Device::cpu());
-  dataset.labels = Tensor::empty({count}, DType::i32, Device::cpu());
-  for (std::int64_t i = 0; i < count; ++i) {
-    dataset.labels.span<std::int32_t>()[i] = files[i].label;
-    dataset.names.push_back(files[i].name);
-  }
-  const auto reasons = decode_all(files, options, dataset);
-  return keep_readable(std::move(dataset), files, reasons);
+  DatasetOptions completed = options;
+  if (completed.height == 0) completed.height = kDefaultSide;
+  if (completed.width == 0) completed.width = kDefaultSide;
+  if (completed.channels == 0) completed.channels = 3;
+  return decode_pictures(files, std::move(classes), completed);
 }
 
 }  // namespace engine::apps
