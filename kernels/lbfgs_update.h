@@ -15,7 +15,7 @@ struct LbfgsUpdate {
   int history = 10;  // pairs kept, 1 to 64
   LineSearch line_search = LineSearch::none;
   float first_step = 0.01f;  // root mean square change of x in the first step from no history
-  float most_growth = 10;    // without a line search: a loss above this times the last one diverges
+  float most_growth = 10;  // without a line search: a loss above this times the lowest one diverges
   int most_evaluations = 20;  // of one line search
 };
 
@@ -32,7 +32,7 @@ enum class LbfgsWord : int {
   damping,      // multiplies steps; halved by each divergence
   low_step,
   low_loss,
-  low_slope,  // the better end of the bracket
+  low_slope,  // the better end of the bracket; none: the lowest loss
   high_step,
   high_loss,
   high_slope,  // the other one

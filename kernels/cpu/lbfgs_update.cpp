@@ -224,14 +224,17 @@ void advance(const Search& s, float loss) {
     s.vectors.copy(s.trial, s.origin);
     s.vectors.copy(s.gradient, s.origin_gradient);
     s.word(LbfgsWord::loss) = loss;
+    s.word(LbfgsWord::low_loss) = loss;
     s.word(LbfgsWord::damping) = 1;
     return begin_search(s);
   }
   if (s.word(LbfgsWord::stalled) != 0) return s.vectors.copy(s.trial, s.x);
   if (s.options.line_search == LineSearch::strong_wolfe) return search_on(s, loss);
-  const bool explodes =
-      !std::isfinite(loss) || loss > s.options.most_growth * std::abs(s.word(LbfgsWord::loss));
-  explodes ? fall_back(s) : accept(s, loss);
+  // Against the lowest loss: a little growth in every step would pass unseen.
+  float& lowest = s.word(LbfgsWord::low_loss);
+  if (!std::isfinite(loss) || loss > s.options.most_growth * std::abs(lowest)) return fall_back(s);
+  lowest = std::min(lowest, loss);
+  accept(s, loss);
 }
 
 }  // namespace
