@@ -10,6 +10,10 @@ std::unique_ptr<Kernel> prepare_algorithm(const Conv2dPlan& plan, const PrepareC
   switch (plan.choice.algorithm) {
     case Conv2dAlgorithm::plain:
       return prepare_conv2d_plain(plan, context);
+    case Conv2dAlgorithm::few_channels:
+      return prepare_conv2d_few_channels(plan, context);
+    case Conv2dAlgorithm::depthwise:
+      return prepare_conv2d_depthwise(plan, context);
   }
   return nullptr;
 }

@@ -23,5 +23,10 @@ std::unique_ptr<Kernel> prepare_conv2d_as(const Conv2dPlan& plan, const PrepareC
 // The algorithms. All tensors of one floating type, but the bias and the gradient of the weights,
 // which are f32.
 std::unique_ptr<Kernel> prepare_conv2d_plain(const Conv2dPlan& plan, const PrepareContext& context);
+// What few_channels_takes() and depthwise_takes() (kernels/conv2d_special.h) say yes to.
+std::unique_ptr<Kernel> prepare_conv2d_few_channels(const Conv2dPlan& plan,
+                                                    const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_conv2d_depthwise(const Conv2dPlan& plan,
+                                                 const PrepareContext& context);
 
 }  // namespace engine::cuda

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <ostream>
 
+#include "engine/kernels/conv2d_special.h"
+
 namespace engine::cuda {
 namespace {
 
@@ -39,12 +41,21 @@ std::ostream& operator<<(std::ostream& out, Conv2dAlgorithm algorithm) {
   switch (algorithm) {
     case Conv2dAlgorithm::plain:
       return out << "plain";
+    case Conv2dAlgorithm::few_channels:
+      return out << "few_channels";
+    case Conv2dAlgorithm::depthwise:
+      return out << "depthwise";
   }
   return out;
 }
 
 std::ostream& operator<<(std::ostream& out, const Conv2dChoice& choice) {
-  out << choice.algorithm << ' ' << choice.tile_m << 'x' << choice.tile_n;
+  out << choice.algorithm;
+  if (choice.algorithm == Conv2dAlgorithm::few_channels ||
+      choice.algorithm == Conv2dAlgorithm::depthwise) {
+    return out;
+  }
+  out << ' ' << choice.tile_m << 'x' << choice.tile_n;
   if (choice.splits > 1) out << " splits=" << choice.splits;
   return out;
 }
@@ -64,8 +75,12 @@ Conv2dProducts conv2d_products(Conv2dDirection direction, const Conv2dProblem& p
   return {};
 }
 
-Conv2dChoice choose_conv2d(Conv2dDirection direction, const Conv2dProblem& problem, DType,
+Conv2dChoice choose_conv2d(Conv2dDirection direction, const Conv2dProblem& problem, DType dtype,
                            const Gpu& gpu) {
+  if (depthwise_takes(problem, dtype)) return {.algorithm = Conv2dAlgorithm::depthwise};
+  if (few_channels_takes(direction, problem, dtype)) {
+    return {.algorithm = Conv2dAlgorithm::few_channels};
+  }
   Conv2dChoice choice;
   if (direction == Conv2dDirection::backward_weights) {
     choice.splits = plain_splits(conv2d_products(direction, problem), gpu);

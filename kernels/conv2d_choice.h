@@ -14,7 +14,9 @@ enum class Conv2dDirection : std::uint8_t { forward, backward_data, backward_wei
 std::ostream& operator<<(std::ostream& out, Conv2dDirection direction);
 
 enum class Conv2dAlgorithm : std::uint8_t {
-  plain,  // any geometry and type, f32 multiply-adds
+  plain,         // any geometry and type, f32 multiply-adds
+  few_channels,  // of the input; these two see conv2d_special.h
+  depthwise,
 };
 std::ostream& operator<<(std::ostream& out, Conv2dAlgorithm algorithm);
 
@@ -27,7 +29,7 @@ Conv2dProducts conv2d_products(Conv2dDirection direction, const Conv2dProblem& p
 // An algorithm and its configuration.
 struct Conv2dChoice {
   Conv2dAlgorithm algorithm = Conv2dAlgorithm::plain;
-  int tile_m = 64, tile_n = 64;  // of the product that a block computes
+  int tile_m = 64, tile_n = 64;  // of the product that a block computes; not of special kernels
   int splits = 1;                // parts of k, summed in a fixed order from f32 partial sums
 
   bool operator==(const Conv2dChoice&) const = default;

@@ -1,14 +1,14 @@
 // max_pool2d_backward_sum on CUDA. Not run on a GPU yet.
+#include "engine/kernels/cuda/block_sums.h"
 #include "engine/kernels/cuda/pool_windows.h"
+#include "engine/kernels/cuda/sum_parts.h"
 
 namespace engine::cuda {
 
 namespace {
 
-constexpr int kMostParts = 512;     // of the rows; enough blocks for any GPU
-constexpr int kLeastRows = 8;       // a thread, before the rows are split further
-constexpr int kCombineColumns = 8;  // 32 bytes, the smallest piece that memory moves
-constexpr int kCombineLanes = kPoolThreads / kCombineColumns;
+constexpr int kMostParts = 512;  // of the rows; enough blocks for any GPU
+constexpr int kLeastRows = 8;    // a thread, before the rows are split further
 
 // How the sum of a [rows, channels] matrix over its rows is split. The order of the sums depends on
 // this alone, so the bits are the same in every run.
@@ -48,23 +48,6 @@ __global__ void __launch_bounds__(kPoolThreads)
   for (int i = 0; i < N; ++i) to[i] = sum[i];
 }
 
-// y[c] = sum of partial[part][c]. A block does 8 channels; 32 threads share each. Floor: partial
-// read once, which is in the L2 cache; bound by latency.
-__global__ void __launch_bounds__(kPoolThreads)
-    max_pool2d_combine_sums_kernel(const float* partial, int parts, int channels, float* y) {
-  const int channel = static_cast<int>(blockIdx.x * kCombineColumns + threadIdx.x);
-  float sum[1] = {};
-  if (channel < channels) {
-#pragma unroll 4
-    for (int part = static_cast<int>(threadIdx.y); part < parts; part += kCombineLanes) {
-      sum[0] += partial[std::int64_t{part} * channels + channel];
-    }
-  }
-  __shared__ float shared[kPoolThreads];
-  add_along_block_y(sum, shared);
-  if (threadIdx.y == 0 && channel < channels) y[channel] = sum[0];
-}
-
 // Threads of a block along the channels, and how many blocks these take.
 struct Columns {
   int threads;
@@ -93,10 +76,7 @@ void run(int rows, int channels, const Stream& stream, const Buffers& buffers) {
          {.grid = dim3(static_cast<unsigned>(parts), static_cast<unsigned>(columns.blocks)),
           .block = dim3(width, kPoolThreads / width)},
          stream_of(stream), buffers.in<T>(0), buffers.in<Argmax>(1), split, partial);
-  ENGINE_LAUNCH(max_pool2d_combine_sums_kernel,
-                (LaunchConfig{.grid = dim3(blocks_for(channels, kCombineColumns)),
-                              .block = dim3(kCombineColumns, kCombineLanes)}),
-                stream_of(stream), partial, parts, channels, buffers.out<float>(0));
+  sum_parts(stream, partial, parts, channels, buffers.out<float>(0));
 }
 
 template <class T, class Argmax>

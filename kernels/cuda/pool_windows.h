@@ -109,21 +109,4 @@ __device__ void store_pack(T* to, const Pack<T, N>& pack) {
   *reinterpret_cast<Pack<T, N>*>(to) = pack;
 }
 
-// Adds up the sums of the threads of a column (of one threadIdx.x), in thread 0: pairs half the
-// block's height apart, then a quarter, and so on. `shared` has N floats a thread.
-template <int N>
-__device__ void add_along_block_y(float (&sum)[N], float* shared) {
-  const int width = static_cast<int>(blockDim.x), y = static_cast<int>(threadIdx.y);
-  float* own = shared + y * width * N + threadIdx.x;
-#pragma unroll
-  for (int i = 0; i < N; ++i) own[i * width] = sum[i];
-  for (int half = static_cast<int>(blockDim.y) / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (y < half) {
-#pragma unroll
-      for (int i = 0; i < N; ++i) own[i * width] = sum[i] += own[(half * N + i) * width];
-    }
-  }
-}
-
 }  // namespace engine::cuda
