@@ -12,6 +12,7 @@
 #include "engine/kernels/reduce.h"
 #include "engine/kernels/unary.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -19,10 +20,6 @@ namespace engine {
 namespace {
 
 using Ops = std::vector<std::string>;
-
-Graph fused(const Graph& graph) {
-  return fuse(graph, fusion_rules(), Device::cpu());
-}
 
 Ops ops_of(const Graph& graph) {
   Ops ops;
@@ -51,7 +48,17 @@ Graph pooled_graph(const Shape& shape, DType dtype, const Pool2dOptions& options
   return graph;
 }
 
-TEST(PoolFusion, TrainingReadsAndWritesTheLargeTensorOnce) {
+class PoolFusion : public testing::TestWithParam<Device> {
+ protected:
+  using Inputs = std::map<std::string, Tensor>;
+  static Graph fused(const Graph& graph) { return fuse(graph, fusion_rules(), GetParam()); }
+  static std::vector<Tensor> values_of(const Graph& graph, const Inputs& inputs) {
+    return interpret(graph, inputs, nullptr, GetParam());
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Devices, PoolFusion, testing::ValuesIn(test_devices()), device_name);
+
+TEST_P(PoolFusion, TrainingReadsAndWritesTheLargeTensorOnce) {
   const Graph graph = pooled_graph({2, 4, 6, 8}, DType::f32, {.window = 2});
   EXPECT_EQ(ops_of(simplify(graph)),
             (Ops{"binary add repeat=b", "binary multiply", "max_pool2d " + kTwo,
@@ -63,7 +70,7 @@ TEST(PoolFusion, TrainingReadsAndWritesTheLargeTensorOnce) {
            "max_pool2d_backward x=[2, 4, 6, 8] " + kTwo, "max_pool2d_backward_sum "}));
 }
 
-TEST(PoolFusion, FusedEqualsUnfused) {
+TEST_P(PoolFusion, FusedEqualsUnfused) {
   const Pool2dOptions kinds[] = {{.window = 2},
                                  {.window = 3, .stride = 2, .padding = 1},
                                  {.window = 2, .stride = 3},
@@ -78,7 +85,7 @@ TEST(PoolFusion, FusedEqualsUnfused) {
           {"x", Tensor::from(values, shape).to(dtype)},
           {"bias", random_tensor({11}, DType::f32, 2, {-0.1f, 0.1f})},
           {"dy", random_tensor(graph.outputs()[0].second.shape(), dtype, 3)}};
-      const auto want = interpret(graph, inputs), got = interpret(fused(graph), inputs);
+      const auto want = values_of(graph, inputs), got = values_of(fused(graph), inputs);
       EXPECT_TRUE(close_to(got[0], to_doubles(want[0]), 0.0)) << options.window << dtype;
       EXPECT_TRUE(close_to(got[1], to_doubles(want[1]), 0.0)) << options.window << dtype;
       // Sums of the same numbers in another order; in bf16, before dx was rounded.
@@ -92,7 +99,7 @@ TEST(PoolFusion, FusedEqualsUnfused) {
   }
 }
 
-TEST(PoolFusion, KeepsNan) {
+TEST_P(PoolFusion, KeepsNan) {
   for (DType dtype : {DType::f32, DType::bf16}) {
     Graph graph;
     graph.output("y", max_pool2d(relu(graph.input("x", {1, 2, 2, 40}, dtype))));
@@ -100,13 +107,13 @@ TEST(PoolFusion, KeepsNan) {
     values[41] = std::nanf("");
     values[3] = -std::nanf("");
     const auto y =
-        interpret(fused(graph), {{"x", Tensor::from(values, {1, 2, 2, 40}).to(dtype)}})[0]
+        values_of(fused(graph), {{"x", Tensor::from(values, {1, 2, 2, 40}).to(dtype)}})[0]
             .to_floats();
     for (std::size_t i = 0; i < 40; ++i) EXPECT_EQ(std::isnan(y[i]), i == 1 || i == 3) << i;
   }
 }
 
-TEST(PoolFusion, ConvolutionKeepsItsBiasAndThePoolTakesTheRelu) {
+TEST_P(PoolFusion, ConvolutionKeepsItsBiasAndThePoolTakesTheRelu) {
   Graph graph;
   Value x = graph.input("x", {2, 8, 8, 3}), w = graph.input("w", {8, 3, 3, 3});
   Value bias = graph.input("bias", {8});
@@ -125,7 +132,7 @@ TEST(PoolFusion, ConvolutionKeepsItsBiasAndThePoolTakesTheRelu) {
 }
 
 // Somebody else needs relu(x), or the gradient before it.
-TEST(PoolFusion, LeavesWhatOthersRead) {
+TEST_P(PoolFusion, LeavesWhatOthersRead) {
   Graph graph;
   Value x = graph.input("x", {1, 4, 4, 8});
   Value r = relu(x), y = max_pool2d(r);
@@ -140,7 +147,7 @@ TEST(PoolFusion, LeavesWhatOthersRead) {
   second.output("dr", grads[0]);
   second.output("dz", grads[1]);
   const Tensor negative = random_tensor({1, 4, 4, 8}, DType::f32, 1, {-2, -1});
-  const auto got = interpret(fused(second), {{"x", negative}});
+  const auto got = values_of(fused(second), {{"x", negative}});
   double total = 0;
   for (double value : to_doubles(got[0])) total += value;
   EXPECT_EQ(total, 32) << "every window sends its gradient somewhere before the relu";

@@ -8,6 +8,7 @@
 #include "engine/kernels/reduce.h"
 #include "engine/layers/normalization.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/random_tensor.h"
 
 namespace engine {
@@ -29,10 +30,13 @@ Moments moments_of(const Tensor& x) {
   return moments;
 }
 
-TEST(BatchNormLayer, TrainingMovesTheStatisticsAndInferenceUsesThem) {
+class BatchNormLayer : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, BatchNormLayer, testing::ValuesIn(test_devices()), device_name);
+
+TEST_P(BatchNormLayer, TrainingMovesTheStatisticsAndInferenceUsesThem) {
   const Tensor x = random_tensor({3, 4, 5, 2}, DType::f32, 1, {0, 3});
   const Moments batch = moments_of(x);
-  Store store(Device::cpu());
+  Store store(GetParam());
   Graph train;
   const Scope net(train);
   train.output("y", batch_norm(net / "bn", train.input("x", x.shape()), {.momentum = 0.25f}));
@@ -46,8 +50,8 @@ TEST(BatchNormLayer, TrainingMovesTheStatisticsAndInferenceUsesThem) {
     mean.push_back((1 - 0.75 * 0.75) * batch.mean[c]);
     variance.push_back(0.75 * 0.75 + (1 - 0.75 * 0.75) * batch.variance[c]);
   }
-  EXPECT_TRUE(close_to(store.get("bn.running_mean"), mean, 1e-5));
-  EXPECT_TRUE(close_to(store.get("bn.running_var"), variance, 1e-5));
+  EXPECT_TRUE(close_to(store.get("bn.running_mean").to(Device::cpu()), mean, 1e-5));
+  EXPECT_TRUE(close_to(store.get("bn.running_var").to(Device::cpu()), variance, 1e-5));
 
   Graph infer;
   const Scope frozen(infer, Mode::inference);
@@ -60,17 +64,17 @@ TEST(BatchNormLayer, TrainingMovesTheStatisticsAndInferenceUsesThem) {
   for (std::size_t i = 0; i < want.size(); ++i) {
     want[i] = (want[i] - mean[i % 2]) / std::sqrt(variance[i % 2] + 1e-5);
   }
-  EXPECT_TRUE(close_to(predict.output("y"), want, 1e-4));
+  EXPECT_TRUE(close_to(predict.output("y").to(Device::cpu()), want, 1e-4));
 }
 
 // Twin towers: the statistics see both batches, one after the other.
-TEST(BatchNormLayer, AScopeUsedTwiceUpdatesItsStatisticsTwice) {
+TEST_P(BatchNormLayer, AScopeUsedTwiceUpdatesItsStatisticsTwice) {
   const Tensor a = random_tensor({8, 3}, DType::f32, 1), b = random_tensor({8, 3}, DType::f32, 2);
   Graph graph;
   const Scope net(graph);
   graph.output("a", batch_norm(net / "bn", graph.input("a", a.shape())));
   graph.output("b", batch_norm(net / "bn", graph.input("b", b.shape())));
-  Store store(Device::cpu());
+  Store store(GetParam());
   Executable step = compile(graph, store);
   step.set_input("a", a);
   step.set_input("b", b);
@@ -81,11 +85,11 @@ TEST(BatchNormLayer, AScopeUsedTwiceUpdatesItsStatisticsTwice) {
     mean.push_back(0.9 * 0.1 * first.mean[c] + 0.1 * second.mean[c]);
     variance.push_back(0.81 + 0.9 * 0.1 * first.variance[c] + 0.1 * second.variance[c]);
   }
-  EXPECT_TRUE(close_to(store.get("bn.running_mean"), mean, 1e-6));
-  EXPECT_TRUE(close_to(store.get("bn.running_var"), variance, 1e-6));
+  EXPECT_TRUE(close_to(store.get("bn.running_mean").to(Device::cpu()), mean, 1e-6));
+  EXPECT_TRUE(close_to(store.get("bn.running_var").to(Device::cpu()), variance, 1e-6));
 }
 
-TEST(BatchNormLayer, OneValuePerChannelHasNoVariance) {
+TEST(BatchNormLayerErrors, OneValuePerChannelHasNoVariance) {
   Graph graph;
   EXPECT_THROW(batch_norm(Scope(graph) / "bn", graph.input("x", {1, 4})), InvalidArgument);
   EXPECT_THROW(batch_norm(Scope(graph) / "bn", graph.input("v", {4})), InvalidArgument);

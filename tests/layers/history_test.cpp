@@ -4,16 +4,20 @@
 
 #include "engine/core/executable.h"
 #include "engine/optim/schedule.h"
+#include "tests/support/devices.h"
 
 namespace engine {
 namespace {
 
-TEST(History, KeepsTheLatestStepsAndRefusesOthers) {
+class History : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, History, testing::ValuesIn(test_devices()), device_name);
+
+TEST_P(History, KeepsTheLatestStepsAndRefusesOthers) {
   Graph graph;
   const Scope net(graph);
   record(net / "a", "rate", linear_schedule(graph, {.peak = 8, .total_steps = 8}), 4);
   graph.advance_clock();
-  Store store(Device::cpu());
+  Store store(GetParam());
   Executable step = build_executable(graph, store, {});
   step.run(3);
   EXPECT_EQ(recorded(store, "a.rate", 0, 3), (std::vector<float>{8, 7, 6}));
@@ -26,7 +30,7 @@ TEST(History, KeepsTheLatestStepsAndRefusesOthers) {
   EXPECT_THROW(recorded(store, "rate", 5, 6), InvalidArgument);
 }
 
-TEST(History, RefusesNoCapacity) {
+TEST(HistoryErrors, RefusesNoCapacity) {
   Graph graph;
   EXPECT_THROW(record(Scope(graph), "x", graph.constant(1), 0), InvalidArgument);
 }

@@ -7,6 +7,7 @@
 #include "engine/layers/dropout.h"
 #include "engine/layers/linear.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -70,7 +71,10 @@ TEST(LinearLayer, IsTheProductPlusBias) {
       bound.push_back(error_bound(6, magnitude, sum));
     }
   }
-  EXPECT_TRUE(close_to(interpret(graph, {{"x", x}}, &store)[0], want, bound));
+  for (const Device& device : test_devices()) {
+    const Tensor y = interpret(graph, {{"x", x}}, &store, device)[0];
+    EXPECT_TRUE(close_to(y, want, bound)) << device;
+  }
 }
 
 TEST(LinearLayer, WithoutBiasAndErrors) {
