@@ -118,18 +118,7 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1)
   ENGINE_DYNAMIC_SHARED(char, memory);
   const typename C::Ring ring{ptx::shared_address(memory)};
   const int warpgroup = static_cast<int>(threadIdx.x) / 128;
-  const int rank = C::kCluster > 1 ? static_cast<int>(ptx::cluster_rank()) : 0;
-  if (threadIdx.x == 0) {
-    ptx::tma_prefetch(&a);
-    ptx::tma_prefetch(&b);
-    start_ring(ring, C::kCluster);
-  }
-  if constexpr (C::kCluster > 1) {
-    ptx::cluster_arrive();
-    ptx::cluster_wait();
-  } else {
-    __syncthreads();
-  }
+  const int rank = start_block<C::kCluster>(ring, a, b);
   if (warpgroup == 0) {
     ptx::lower_registers<40>();
     if (threadIdx.x < 32 && ptx::elect_one()) {
@@ -139,10 +128,7 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1)
     ptx::raise_registers<232>();
     consume<C, kAAlongTerms, kBAlongTerms>(ring, output, work, rank, warpgroup - 1);
   }
-  if constexpr (C::kCluster > 1) {  // no block leaves while the other may still write to it
-    ptx::cluster_arrive();
-    ptx::cluster_wait();
-  }
+  end_block<C::kCluster>();
 #endif
 }
 

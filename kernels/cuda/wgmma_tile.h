@@ -45,15 +45,39 @@ struct RingPosition {
 
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
 
-// By one thread, before the barrier that lets the others in. A stage is free when both consumers of
-// each block in the cluster say so.
-template <class Ring>
-__device__ __forceinline__ void start_ring(const Ring& ring, int cluster) {
-  for (int stage = 0; stage < Ring::kStages; ++stage) {
-    ptx::mbarrier_init(ring.full(stage), 1);
-    ptx::mbarrier_init(ring.empty(stage), static_cast<std::uint32_t>(2 * cluster));
+// All threads meet, in a cluster those of all its blocks.
+template <int kCluster>
+__device__ __forceinline__ void meet() {
+  if constexpr (kCluster > 1) {
+    ptx::cluster_arrive();
+    ptx::cluster_wait();
+  } else {
+    __syncthreads();
   }
-  ptx::fence_mbarrier_init();
+}
+
+// By all threads: makes the ring ready. Returns the block's rank in its cluster. A stage is free
+// when both consumers of each block in the cluster say so.
+template <int kCluster, class Ring>
+__device__ __forceinline__ int start_block(const Ring& ring, const CUtensorMap& a,
+                                           const CUtensorMap& b) {
+  if (threadIdx.x == 0) {
+    ptx::tma_prefetch(&a);
+    ptx::tma_prefetch(&b);
+    for (int stage = 0; stage < Ring::kStages; ++stage) {
+      ptx::mbarrier_init(ring.full(stage), 1);
+      ptx::mbarrier_init(ring.empty(stage), 2 * kCluster);
+    }
+    ptx::fence_mbarrier_init();
+  }
+  meet<kCluster>();
+  return kCluster > 1 ? static_cast<int>(ptx::cluster_rank()) : 0;
+}
+
+// By all threads, last: no block leaves while another one may still write to it.
+template <int kCluster>
+__device__ __forceinline__ void end_block() {
+  if constexpr (kCluster > 1) meet<kCluster>();
 }
 
 // Waits for the stage and announces its bytes. The copies then go to a(stage) and b(stage).
@@ -77,7 +101,11 @@ __device__ __forceinline__ void release_stage(const Ring& ring, int stage) {
   }
 }
 
-// 64 rows by kTileN columns.
+// 64 rows by 64, 128 or 256 columns.
+template <bool kTransposeA, bool kTransposeB>
+__device__ __forceinline__ void wgmma(float (&d)[32], std::uint64_t a, std::uint64_t b, bool add) {
+  ptx::wgmma_m64n64k16_bf16<kTransposeA, kTransposeB>(d, a, b, add);
+}
 template <bool kTransposeA, bool kTransposeB>
 __device__ __forceinline__ void wgmma(float (&d)[64], std::uint64_t a, std::uint64_t b, bool add) {
   ptx::wgmma_m64n128k16_bf16<kTransposeA, kTransposeB>(d, a, b, add);

@@ -12,6 +12,9 @@ namespace {
 
 }  // namespace
 
+std::unique_ptr<Kernel> prepare_conv2d_wgmma_forward(const Conv2dPlan&, const PrepareContext&) {
+  return refuse();
+}
 std::unique_ptr<Kernel> prepare_conv2d_plain(const Conv2dPlan&, const PrepareContext&) {
   return refuse();
 }
