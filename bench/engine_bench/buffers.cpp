@@ -126,25 +126,24 @@ void RotatingBuffers::spoil_outputs() const {
 }
 
 std::vector<double> RotatingBuffers::read(std::span<const std::int64_t> elements) const {
-  const DType dtype = output_types_[0].dtype;
-  const std::int64_t size = size_of(dtype);
+  return read_elements(device_, outputs_[0][0], output_types_[0].dtype, elements);
+}
+
+std::vector<double> read_elements(const Device& device, const void* data, DType dtype,
+                                  std::span<const std::int64_t> elements) {
   ENGINE_CHECK(dtype == DType::f32 || dtype == DType::bf16, "engine_bench: outputs of ", dtype);
-  Backend& backend = backend_of(device_);
-  backend.synchronize(device_.index(), nullptr);
+  const std::int64_t size = size_of(dtype);
+  Backend& backend = backend_of(device);
+  backend.synchronize(device.index(), nullptr);
   std::vector<double> values;
   for (const std::int64_t element : elements) {
     float value = 0;
-    std::uint16_t half = 0;
-    void* to = dtype == DType::f32 ? static_cast<void*>(&value) : static_cast<void*>(&half);
-    backend.copy(to, static_cast<const char*>(outputs_[0][0]) + element * size, size,
-                 device_.index(), nullptr);
-    backend.synchronize(device_.index(), nullptr);
-    if (dtype == DType::bf16) {
-      BFloat16 bits;
-      bits.bits = half;
-      value = static_cast<float>(bits);
-    }
-    values.push_back(value);
+    BFloat16 half;
+    void* to = dtype == DType::f32 ? static_cast<void*>(&value) : static_cast<void*>(&half.bits);
+    backend.copy(to, static_cast<const char*>(data) + element * size, size, device.index(),
+                 nullptr);
+    backend.synchronize(device.index(), nullptr);
+    values.push_back(dtype == DType::f32 ? value : static_cast<float>(half));
   }
   return values;
 }

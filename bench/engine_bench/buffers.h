@@ -14,6 +14,10 @@ HostTensors random_inputs(const Subject& subject);
 // A CPU tensor of such numbers in [-1, 1); others for another seed.
 Tensor random_tensor(const TensorType& type, std::uint64_t seed);
 
+// Elements of an f32 or bf16 array on a device, read one by one; waits for its default stream.
+std::vector<double> read_elements(const Device& device, const void* data, DType dtype,
+                                  std::span<const std::int64_t> elements);
+
 // The tensors of a subject on a device, in copies that take turns: together they exceed
 // `rotated_bytes`, so that no cache holds what the next call reads. At most 512 copies. All copies
 // hold the same numbers.
