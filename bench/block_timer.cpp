@@ -1,7 +1,7 @@
 // Our side of bench/compare.py. For every line on standard input it runs a block of steps and
 // prints the milliseconds of one step, so that the peer and we can take turns in one sitting.
 //   block_timer training-step|prediction --network daynight --precision f32|bf16 --batch 64
-//               --size 64 --channels 3 --threads 2 --steps 5
+//               --size 64 --channels 3 --threads 2 --steps 5 --device cpu|cuda
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -20,7 +20,7 @@ namespace {
 std::map<std::string, std::string> parse(int count, char** words) {
   std::map<std::string, std::string> options{
       {"--network", "daynight"}, {"--precision", "f32"}, {"--batch", "64"}, {"--size", "64"},
-      {"--channels", "3"},       {"--threads", "0"},     {"--steps", "5"}};
+      {"--channels", "3"},       {"--threads", "0"},     {"--steps", "5"},  {"--device", "cpu"}};
   for (int i = 2; i + 1 < count; i += 2) {
     ENGINE_CHECK(options.contains(words[i]), "block_timer: unknown option ", words[i]);
     options[words[i]] = words[i + 1];
@@ -66,7 +66,9 @@ int main(int count, char** words) try {
                Adam{.learning_rate = 1e-3});
     }
   }
-  Store store(Device::cpu({.threads = static_cast<int>(number("--threads"))}));
+  const Device device =
+      Device::parse(options["--device"], {.threads = static_cast<int>(number("--threads"))});
+  Store store(device);
   Executable step =
       compile(graph, store,
               {.precision = parse_precision(options["--precision"]),
@@ -79,10 +81,12 @@ int main(int count, char** words) try {
     step.set_input("labels", has_classes ? labels.to(DType::i32) : labels.reshape({batch, 1}));
   }
   step.run(2);  // first touch of all memory
+  Stream(device).synchronize();
   std::string line;
   while (std::getline(std::cin, line)) {
     const auto start = std::chrono::steady_clock::now();
     step.run(steps);
+    Stream(device).synchronize();
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     std::printf("%.6f\n", took.count() / static_cast<double>(steps));
     std::fflush(stdout);

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Holds our training step against PyTorch and our prediction against ONNX Runtime, in turn.
+"""Holds our training step against PyTorch or JAX and our prediction against ONNX Runtime, in turn.
 
-    bench/compare.py training-step [--network daynight] [--batch 64] [--precisions f32,bf16]
+    bench/compare.py training-step [--network daynight|lenet5] [--batch 64] [--precisions f32,bf16]
+                                   [--peers pytorch,jax] [--device cpu|cuda]
     bench/compare.py prediction    [--batches 1,32] [--threads 1]
 
 Both sides run as long-lived processes that time blocks of steps; blocks alternate, so that whatever else
 the machine does hits both. Printed: the median of each side, the spread (first and third quartile), and
 the ratio of the medians (below 1: we are faster). Needs a build with ENGINE_BENCH=ON in build/, and the
-peer: python3-torch, or `npm install --ignore-scripts` in bench/onnxruntime.
+peer: python3-torch, jax, or `npm install --ignore-scripts` in bench/onnxruntime. A peer that is not
+installed is named and left out.
 """
 import argparse
 import json
@@ -17,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -31,8 +34,11 @@ class Side:
         self.times = []
 
     def block(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:  # told below, with its exit code
+            pass
         answer = self.process.stdout.readline()
         if not answer:
             sys.exit(f"{self.name} stopped with code {self.process.wait()}")
@@ -67,16 +73,28 @@ def report(label, ours, peer):
     return row
 
 
+PEERS = {"pytorch": ("PyTorch", "torch"), "jax": ("JAX", "jax")}
+
+
+def has_module(python, module):
+    return subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0
+
+
 def training_step(options):
-    for precision in options.precisions.split(","):
-        size, channels = (28, 1) if options.network == "lenet5" else (64, 3)
-        flags = ["--network", options.network, "--precision", precision, "--batch", options.batch,
-                 "--size", size, "--channels", channels, "--threads", options.threads,
-                 "--steps", options.steps]
-        ours = Side("engine", [options.build / "bench/block_timer", "training-step", *flags])
-        peer = Side("PyTorch", [options.python, HERE / "pytorch/training_step.py", *flags])
-        alternate(ours, peer, options.rounds)
-        yield report(f"{options.network} step, batch {options.batch}, {precision}", ours, peer)
+    for peer_name in options.peers.split(","):
+        title, module = PEERS[peer_name]
+        if not has_module(options.python, module):
+            print(f"{title}: {options.python} has no module {module}; left out", flush=True)
+            continue
+        for precision in options.precisions.split(","):
+            size, channels = (28, 1) if options.network == "lenet5" else (64, 3)
+            flags = ["--network", options.network, "--precision", precision, "--batch", options.batch,
+                     "--size", size, "--channels", channels, "--threads", options.threads,
+                     "--steps", options.steps, "--device", options.device]
+            ours = Side("engine", [options.build / "bench/block_timer", "training-step", *flags])
+            peer = Side(title, [options.python, HERE / peer_name / "training_step.py", *flags])
+            alternate(ours, peer, options.rounds)
+            yield report(f"{options.network} step, batch {options.batch}, {precision}", ours, peer)
 
 
 def prediction(options):
@@ -98,7 +116,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=["training-step", "prediction"])
-    parser.add_argument("--network", default="daynight")
+    parser.add_argument("--network", choices=["daynight", "lenet5"], default="daynight")
+    parser.add_argument("--peers", default="pytorch", help="of training-step: pytorch,jax")
+    parser.add_argument("--device", default="cpu", help="of training-step: cpu or cuda")
     parser.add_argument("--batch", default="64")
     parser.add_argument("--batches", default="1,32")
     parser.add_argument("--precisions", default="f32,bf16")
@@ -109,9 +129,12 @@ def main():
     parser.add_argument("--python", default="/usr/bin/python3", help="the one that has torch")
     parser.add_argument("--json", type=pathlib.Path, help="where to write the rows")
     options = parser.parse_args()
+    if set(options.peers.split(",")) - set(PEERS):
+        parser.error(f"--peers {options.peers}: of pytorch, jax")
     rows = list({"training-step": training_step, "prediction": prediction}[options.task](options))
     if options.json:
-        options.json.write_text(json.dumps({"machine": platform.processor(), "rows": rows}, indent=1))
+        options.json.write_text(json.dumps({"compare": 1, "task": options.task, "date": time.strftime("%Y-%m-%d", time.gmtime()),
+                                            "machine": platform.processor(), "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":
