@@ -110,7 +110,7 @@ def bench_table(rows):
     body = []
     for row in rows:
         seconds = row["engine"]["median_seconds"]
-        rate = (f"{number(row['flops'] / seconds * 1e-12)} TFLOP/s" if row["flops"]
+        rate = (rate_words(row["flops"] / seconds) if row["flops"]
                 else f"{number(row['bytes'] / seconds * 1e-9)} GB/s")
         body.append([f"{row['ratio']:.2f}" if "peer" in row else "-", f"`{row['name']}`",
                      side_words(row["engine"]), side_words(row["peer"]) if "peer" in row else "-", rate,
@@ -285,7 +285,7 @@ def write_report(results, out):
         svg = roofline(folder.name, device)
         if svg:
             (folder / "roofline.svg").write_text(svg)
-        picture = (folder / "roofline.svg").relative_to(out.parent, ) if svg else None
+        picture = (folder / "roofline.svg").relative_to(out.parent) if svg else None
         parts.append(section(folder.name, device, picture.as_posix() if picture else None))
         names.append(folder.name)
     if names:
