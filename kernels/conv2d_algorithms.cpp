@@ -1,10 +1,58 @@
 #include "engine/kernels/conv2d_algorithms.h"
 
+#include <algorithm>
+
 #include "engine/core/memory_plan.h"
 #include "engine/core/structural_kernels.h"
 
 namespace engine::cuda {
 namespace {
+
+std::unique_ptr<Kernel> prepare_mma(const Conv2dPlan& plan, const PrepareContext& context) {
+  switch (plan.direction) {
+    case Conv2dDirection::forward:
+      return prepare_conv2d_mma_forward(plan, context);
+    case Conv2dDirection::backward_data:
+      return prepare_conv2d_mma_backward_data(plan, context);
+    case Conv2dDirection::backward_weights:
+      return prepare_conv2d_mma_backward_weights(plan, context);
+  }
+  return nullptr;
+}
+
+Conv2dQuery query_of(const Conv2dPlan& plan, const PrepareContext& context) {
+  return {.direction = plan.direction,
+          .problem = plan.problem,
+          .dtype = context.inputs[0].dtype,
+          .gpu = gpu_of(context.device)};
+}
+
+// A kernel that copies 16 bytes at once, and the plain one for tensors that begin elsewhere.
+class WhereAligned final : public Kernel {
+ public:
+  WhereAligned(std::unique_ptr<Kernel> fast, Conv2dPlan plan, const PrepareContext& context)
+      : fast_(std::move(fast)) {
+    plan.choice = choose_conv2d_plain(query_of(plan, context));
+    plain_ = prepare_conv2d_plain(plan, context);
+  }
+
+  std::int64_t scratch_bytes() const override {
+    return std::max(fast_->scratch_bytes(), plain_->scratch_bytes());
+  }
+  std::string describe() const override { return fast_->describe(); }
+
+  void run(const Stream& stream, const Buffers& buffers) override {
+    const auto is_aligned = [](const void* data) {
+      return reinterpret_cast<std::uintptr_t>(data) % 16 == 0;
+    };
+    const bool all = is_aligned(buffers.inputs[0]) && is_aligned(buffers.inputs[1]) &&
+                     is_aligned(buffers.outputs[0]);
+    (all ? *fast_ : *plain_).run(stream, buffers);
+  }
+
+ private:
+  std::unique_ptr<Kernel> fast_, plain_;
+};
 
 std::unique_ptr<Kernel> prepare_algorithm(const Conv2dPlan& plan, const PrepareContext& context) {
   switch (plan.choice.algorithm) {
@@ -14,6 +62,8 @@ std::unique_ptr<Kernel> prepare_algorithm(const Conv2dPlan& plan, const PrepareC
       return prepare_conv2d_few_channels(plan, context);
     case Conv2dAlgorithm::depthwise:
       return prepare_conv2d_depthwise(plan, context);
+    case Conv2dAlgorithm::mma:
+      return std::make_unique<WhereAligned>(prepare_mma(plan, context), plan, context);
   }
   return nullptr;
 }
@@ -58,11 +108,10 @@ class RoundedWeights final : public Kernel {
 
 std::unique_ptr<Kernel> prepare(Conv2dDirection direction, const Conv2dProblem& problem,
                                 Activation activation, const PrepareContext& context) {
-  const Conv2dChoice choice =
-      choose_conv2d(direction, problem, context.inputs[0].dtype, gpu_of(context.device));
-  return prepare_conv2d_as(
-      {.direction = direction, .problem = problem, .activation = activation, .choice = choice},
-      context);
+  Conv2dPlan plan{
+      .direction = direction, .problem = problem, .activation = activation, .choice = {}};
+  plan.choice = choose_conv2d(query_of(plan, context));
+  return prepare_conv2d_as(plan, context);
 }
 
 }  // namespace

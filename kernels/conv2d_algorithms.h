@@ -31,5 +31,12 @@ std::unique_ptr<Kernel> prepare_conv2d_depthwise(const Conv2dPlan& plan,
 // Compute capability 9.0, bf16; strides divide the image, pointers are aligned to 16 bytes.
 std::unique_ptr<Kernel> prepare_conv2d_wgmma_forward(const Conv2dPlan& plan,
                                                      const PrepareContext& context);
+// Pointers are aligned to 16 bytes.
+std::unique_ptr<Kernel> prepare_conv2d_mma_forward(const Conv2dPlan& plan,
+                                                   const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_conv2d_mma_backward_data(const Conv2dPlan& plan,
+                                                         const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_conv2d_mma_backward_weights(const Conv2dPlan& plan,
+                                                            const PrepareContext& context);
 
 }  // namespace engine::cuda

@@ -12,15 +12,62 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
 
-// The gradient of the weights has few outputs and long sums: parts of the sums fill the GPU, as
-// long as each is worth the partial results that it stores.
-int plain_splits(const Conv2dProducts& products, const Gpu& gpu) {
-  constexpr std::int64_t kTile = 64, kShortest = 256, kMost = 64, kBlocksEach = 4;
-  const std::int64_t tiles =
-      ceil_div(products.m, kTile) * ceil_div(products.n, kTile) * products.count;
-  const std::int64_t wanted = ceil_div(kBlocksEach * gpu.multiprocessors, tiles);
-  const std::int64_t useful = std::max<std::int64_t>(products.k / kShortest, 1);
-  return static_cast<int>(std::min({wanted, useful, kMost}));
+constexpr std::int64_t kMostGridYz = 65535;
+
+// The last one is for the forward direction only: filters lie in shared memory by 64 terms, and so
+// may be any multiple of 16; the other directions need 64 channels side by side.
+constexpr Conv2dMmaTile kMmaTiles[] = {
+    {128, 128, 1, 0.75},
+    {128, 64, 2, 0.7},
+    {64, 64, 3, 0.6},
+    {128, 32, 2, 0.55},
+};
+
+// The product of mma as its grid sees it: gradients of the data with a stride are one product for
+// each phase of the input pixels, with a share of the taps each.
+struct MmaWork {
+  std::int64_t m, n, steps, batch, outputs;
+};
+MmaWork mma_work(const Conv2dQuery& query) {
+  constexpr std::int64_t kTerms = 64;
+  const Conv2dProducts products = conv2d_products(query.direction, query.problem);
+  const Extent2d& stride = query.problem.geometry.stride;
+  const bool has_phases = query.direction == Conv2dDirection::backward_data;
+  const std::int64_t phases = has_phases ? stride.h * stride.w : 1;
+  return {.m = ceil_div(products.m, phases),
+          .n = products.n,
+          .steps = std::max<std::int64_t>(ceil_div(products.k, kTerms * phases), 1),
+          .batch = products.count * phases,
+          .outputs = products.m * products.n * products.count};
+}
+
+// Cycles of a multiprocessor, roughly. Blocks that share it take turns on the tensor cores; one
+// that is alone waits for memory in each step.
+double mma_cycles(const MmaWork& work, const Conv2dMmaTile& tile, std::int64_t splits,
+                  const Gpu& gpu) {
+  constexpr double kRate = 1024;         // multiply-adds a cycle, of bf16
+  constexpr double kStepLatency = 350;   // cycles; stages hide the rest
+  constexpr double kBlockCycles = 2000;  // until the first product, and for the results
+  constexpr double kSumCycles = 3000;    // the second launch
+  constexpr double kL2Bytes = 20;        // a cycle and multiprocessor
+  const double products = tile.m * tile.n * 64;
+  const std::int64_t blocks =
+      ceil_div(work.m, tile.m) * ceil_div(work.n, tile.n) * work.batch * splits;
+  const double steps = static_cast<double>(ceil_div(work.steps, splits));
+  const auto round = [&](std::int64_t together) {
+    if (together == 0) return 0.0;
+    const auto count = static_cast<double>(together);
+    const double rate = kRate * tile.efficiency * (0.5 + 0.5 * count / tile.blocks);
+    return kBlockCycles + steps * std::max(count * products / rate, kStepLatency);
+  };
+  const std::int64_t each = ceil_div(blocks, gpu.multiprocessors);
+  double cycles =
+      static_cast<double>(each / tile.blocks) * round(tile.blocks) + round(each % tile.blocks);
+  if (splits > 1) {
+    const double bytes = 8.0 * static_cast<double>(work.outputs * splits);
+    cycles += kSumCycles + bytes / (kL2Bytes * gpu.multiprocessors);
+  }
+  return cycles;
 }
 
 }  // namespace
@@ -45,6 +92,8 @@ std::ostream& operator<<(std::ostream& out, Conv2dAlgorithm algorithm) {
       return out << "few_channels";
     case Conv2dAlgorithm::depthwise:
       return out << "depthwise";
+    case Conv2dAlgorithm::mma:
+      return out << "mma";
   }
   return out;
 }
@@ -56,7 +105,7 @@ std::ostream& operator<<(std::ostream& out, const Conv2dChoice& choice) {
     return out;
   }
   out << ' ' << choice.tile_m << 'x' << choice.tile_n;
-  if (choice.splits > 1) out << " splits=" << choice.splits;
+  if (choice.splits > 1) out << ", " << choice.splits << " splits";
   return out;
 }
 
@@ -75,17 +124,66 @@ Conv2dProducts conv2d_products(Conv2dDirection direction, const Conv2dProblem& p
   return {};
 }
 
-Conv2dChoice choose_conv2d(Conv2dDirection direction, const Conv2dProblem& problem, DType dtype,
-                           const Gpu& gpu) {
-  if (depthwise_takes(problem, dtype)) return {.algorithm = Conv2dAlgorithm::depthwise};
-  if (few_channels_takes(direction, problem, dtype)) {
+// The gradient of the weights has few outputs and long sums: parts of the sums fill the GPU, as
+// long as each is worth the partial results that it stores.
+Conv2dChoice choose_conv2d_plain(const Conv2dQuery& query) {
+  constexpr std::int64_t kTile = 64, kShortest = 256, kMost = 64, kBlocksEach = 4;
+  Conv2dChoice choice{.algorithm = Conv2dAlgorithm::plain, .tile_m = kTile, .tile_n = kTile};
+  if (query.direction != Conv2dDirection::backward_weights) return choice;
+  const Conv2dProducts products = conv2d_products(query.direction, query.problem);
+  const std::int64_t tiles =
+      ceil_div(products.m, kTile) * ceil_div(products.n, kTile) * products.count;
+  const std::int64_t wanted = ceil_div(kBlocksEach * query.gpu.multiprocessors, tiles);
+  const std::int64_t useful = std::max<std::int64_t>(products.k / kShortest, 1);
+  const std::int64_t possible = std::max<std::int64_t>(kMostGridYz / products.count, 1);
+  choice.splits = static_cast<int>(std::min({wanted, useful, possible, kMost}));
+  return choice;
+}
+
+std::span<const Conv2dMmaTile> conv2d_mma_tiles(Conv2dDirection direction) {
+  const std::span<const Conv2dMmaTile> tiles = kMmaTiles;
+  return direction == Conv2dDirection::forward ? tiles : tiles.first(3);
+}
+
+bool conv2d_mma_takes(const Conv2dQuery& query) {
+  const Conv2dProblem& p = query.problem;
+  const std::int64_t group_ic = p.ic / p.geometry.groups, group_oc = p.oc / p.geometry.groups;
+  const bool is_narrow = query.dtype == DType::bf16 || query.dtype == DType::f16;
+  // Copies are of eight channels: those of x forward, and those of dy backward too.
+  const bool needs_oc = query.direction != Conv2dDirection::forward;
+  return is_narrow && query.gpu.capability >= 80 && p.n > 0 && group_ic % 8 == 0 &&
+         (!needs_oc || group_oc % 8 == 0) && mma_work(query).batch <= kMostGridYz;
+}
+
+Conv2dChoice choose_conv2d_mma(const Conv2dQuery& query) {
+  constexpr std::int64_t kSplits[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
+  constexpr std::int64_t kMostPartialBytes = std::int64_t{256} << 20;
+  const MmaWork work = mma_work(query);
+  Conv2dChoice best;
+  double fewest = 0;
+  for (const Conv2dMmaTile& tile : conv2d_mma_tiles(query.direction)) {
+    for (const std::int64_t splits : kSplits) {
+      const bool is_possible =
+          splits == 1 || (splits <= work.steps && 4 * splits * work.outputs <= kMostPartialBytes);
+      if (!is_possible) break;
+      const double cycles = mma_cycles(work, tile, splits, query.gpu);
+      if (fewest > 0 && cycles >= fewest) continue;
+      fewest = cycles;
+      best = {.algorithm = Conv2dAlgorithm::mma,
+              .tile_m = tile.m,
+              .tile_n = tile.n,
+              .splits = static_cast<int>(splits)};
+    }
+  }
+  return best;
+}
+
+Conv2dChoice choose_conv2d(const Conv2dQuery& query) {
+  if (depthwise_takes(query.problem, query.dtype)) return {.algorithm = Conv2dAlgorithm::depthwise};
+  if (few_channels_takes(query.direction, query.problem, query.dtype)) {
     return {.algorithm = Conv2dAlgorithm::few_channels};
   }
-  Conv2dChoice choice;
-  if (direction == Conv2dDirection::backward_weights) {
-    choice.splits = plain_splits(conv2d_products(direction, problem), gpu);
-  }
-  return choice;
+  return conv2d_mma_takes(query) ? choose_conv2d_mma(query) : choose_conv2d_plain(query);
 }
 
 }  // namespace engine::cuda

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <iosfwd>
+#include <span>
 
 #include "engine/core/dtype.h"
 #include "engine/core/gpu.h"
@@ -17,8 +18,17 @@ enum class Conv2dAlgorithm : std::uint8_t {
   plain,         // any geometry and type, f32 multiply-adds
   few_channels,  // of the input; these two see conv2d_special.h
   depthwise,
+  mma,  // bf16 and f16 on tensor cores of 8.0 and later; channels of a group in eights
 };
 std::ostream& operator<<(std::ostream& out, Conv2dAlgorithm algorithm);
+
+// What a choice is made from. `dtype` is that of x, y and their gradients.
+struct Conv2dQuery {
+  Conv2dDirection direction = Conv2dDirection::forward;
+  Conv2dProblem problem;
+  DType dtype = DType::f32;
+  Gpu gpu;
+};
 
 // One direction of a convolution as products of m x k and k x n matrices, `count` of them (groups).
 struct Conv2dProducts {
@@ -34,10 +44,22 @@ struct Conv2dChoice {
 
   bool operator==(const Conv2dChoice&) const = default;
 };
-std::ostream& operator<<(std::ostream& out, const Conv2dChoice& choice);
+std::ostream& operator<<(std::ostream& out, const Conv2dChoice& choice);  // mma 128x64, 4 splits
 
-// `dtype` is that of x, y and their gradients.
-Conv2dChoice choose_conv2d(Conv2dDirection direction, const Conv2dProblem& problem, DType dtype,
-                           const Gpu& gpu);
+Conv2dChoice choose_conv2d(const Conv2dQuery& query);
+
+// Each algorithm: whether it takes the problem, and its best configuration.
+Conv2dChoice choose_conv2d_plain(const Conv2dQuery& query);
+bool conv2d_mma_takes(const Conv2dQuery& query);
+Conv2dChoice choose_conv2d_mma(const Conv2dQuery& query);
+
+// A tile that conv2d_mma_*.cu compile, with what the cost model knows of it.
+struct Conv2dMmaTile {
+  int m, n;
+  int blocks;         // that share a multiprocessor
+  double efficiency;  // share of the tensor cores' rate that those blocks reach; a guess until a
+                      // GPU is at hand
+};
+std::span<const Conv2dMmaTile> conv2d_mma_tiles(Conv2dDirection direction);
 
 }  // namespace engine::cuda

@@ -14,6 +14,7 @@ struct Conv2dMap {
   int group_steps;         // kh * kw * group_ic, the length of a filter
   FastDivisor by_ih, by_iw, by_oh, by_ow, by_kw, by_group_ic, by_group_oc;
   FastDivisor by_stride_h, by_stride_w;
+  FastDivisor by_ic_chunks, by_oc_chunks;  // of eight channels of a group
 };
 
 // Throws InvalidArgument where an index of a pixel or of a filter's element exceeds 32 bits.

@@ -18,5 +18,15 @@ std::unique_ptr<Kernel> prepare_conv2d_wgmma_forward(const Conv2dPlan&, const Pr
 std::unique_ptr<Kernel> prepare_conv2d_plain(const Conv2dPlan&, const PrepareContext&) {
   return refuse();
 }
+std::unique_ptr<Kernel> prepare_conv2d_mma_forward(const Conv2dPlan&, const PrepareContext&) {
+  return refuse();
+}
+std::unique_ptr<Kernel> prepare_conv2d_mma_backward_data(const Conv2dPlan&, const PrepareContext&) {
+  return refuse();
+}
+std::unique_ptr<Kernel> prepare_conv2d_mma_backward_weights(const Conv2dPlan&,
+                                                            const PrepareContext&) {
+  return refuse();
+}
 
 }  // namespace engine::cuda

@@ -114,6 +114,22 @@ inline Expected expected_dw(const Conv2dCase& c, const Conv2dData& data) {
                   DType::f32);
 }
 
+// relu(y + bias).
+inline Expected expected_relu(const Conv2dCase& c, const Conv2dData& data, const Tensor& bias) {
+  const auto x = to_doubles(data.x), w = to_doubles(data.w);
+  auto values = reference::conv2d(c, x, w);
+  auto magnitude = reference::conv2d(c, absolute(x), absolute(w));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double b = bias.span<float>()[i % c.out_channels];
+    values[i] += b;
+    magnitude[i] += std::abs(b);
+  }
+  Expected result = expected(c.kh * c.kw * c.group_channels() + 1, values, magnitude,
+                             data.x.dtype(), data.x.dtype());
+  for (double& value : result.values) value = std::max(value, 0.0);
+  return result;
+}
+
 // An op run by interpret() with these inputs, which checks guard bands and repeats it.
 inline Tensor run_on(const Device& device, std::shared_ptr<const Op> op,
                      const std::vector<Tensor>& inputs) {

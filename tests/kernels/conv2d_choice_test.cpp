@@ -14,7 +14,7 @@ Conv2dProblem problem(const Shape& x, const Shape& w, const Conv2dGeometry& geom
 }
 
 std::string choice(Conv2dDirection direction, const Conv2dProblem& p, DType dtype) {
-  return join(choose_conv2d(direction, p, dtype, kA100));
+  return join(choose_conv2d({direction, p, dtype, kA100}));
 }
 
 TEST(Conv2dChoice, DirectionsAreProducts) {
@@ -32,7 +32,7 @@ TEST(Conv2dChoice, F32IsPlain) {
   const Conv2dProblem p = problem({64, 32, 32, 64}, {64, 3, 3, 64}, {.padding = 1});
   EXPECT_EQ(choice(Conv2dDirection::forward, p, DType::f32), "plain 64x64");
   EXPECT_EQ(choice(Conv2dDirection::backward_data, p, DType::f32), "plain 64x64");
-  EXPECT_EQ(choice(Conv2dDirection::backward_weights, p, DType::f32), "plain 64x64 splits=48");
+  EXPECT_EQ(choice(Conv2dDirection::backward_weights, p, DType::f32), "plain 64x64, 48 splits");
 }
 
 TEST(Conv2dChoice, PlainSplitsOnlyLongSums) {
@@ -43,8 +43,50 @@ TEST(Conv2dChoice, PlainSplitsOnlyLongSums) {
   };
   EXPECT_EQ(plain(0), "plain 64x64");
   EXPECT_EQ(plain(4), "plain 64x64");
-  EXPECT_EQ(plain(8), "plain 64x64 splits=2");
-  EXPECT_EQ(plain(100000), "plain 64x64 splits=48");
+  EXPECT_EQ(plain(8), "plain 64x64, 2 splits");
+  EXPECT_EQ(plain(100000), "plain 64x64, 48 splits");
+}
+
+TEST(Conv2dChoice, TensorCoresTakeNarrowTypesAndChannelsInEights) {
+  const auto algorithm = [&](Conv2dDirection direction, std::int64_t ic, std::int64_t oc,
+                             std::int64_t groups, DType dtype) {
+    const Conv2dProblem p =
+        problem({4, 8, 8, ic}, {oc, 3, 3, ic / groups}, {.padding = 1, .groups = groups});
+    return join(choose_conv2d({direction, p, dtype, kA100}).algorithm);
+  };
+  const auto forward = Conv2dDirection::forward, data = Conv2dDirection::backward_data,
+             weights = Conv2dDirection::backward_weights;
+  EXPECT_EQ(algorithm(forward, 8, 10, 1, DType::bf16), "mma");
+  EXPECT_EQ(algorithm(forward, 8, 10, 1, DType::f16), "mma");
+  EXPECT_EQ(algorithm(forward, 8, 10, 1, DType::f32), "plain");
+  EXPECT_EQ(algorithm(data, 8, 10, 1, DType::bf16), "plain");
+  EXPECT_EQ(algorithm(weights, 8, 10, 1, DType::bf16), "plain");
+  EXPECT_EQ(algorithm(data, 8, 16, 1, DType::bf16), "mma");
+  EXPECT_EQ(algorithm(weights, 8, 16, 1, DType::bf16), "mma");
+  EXPECT_EQ(algorithm(forward, 4, 16, 1, DType::bf16), "few_channels");
+  EXPECT_EQ(algorithm(forward, 4, 16, 1, DType::f16), "plain");
+  EXPECT_EQ(algorithm(forward, 16, 16, 16, DType::bf16), "depthwise");
+  EXPECT_EQ(algorithm(forward, 16, 16, 2, DType::bf16), "mma");
+  EXPECT_EQ(algorithm(forward, 16, 16, 4, DType::bf16), "plain");
+}
+
+TEST(Conv2dChoice, TilesFollowTheProblem) {
+  const auto mma = [&](Conv2dDirection direction, std::int64_t n, std::int64_t size,
+                       std::int64_t ic, std::int64_t oc) {
+    return choice(direction, problem({n, size, size, ic}, {oc, 3, 3, ic}, {.padding = 1}),
+                  DType::bf16);
+  };
+  const auto forward = Conv2dDirection::forward, data = Conv2dDirection::backward_data,
+             weights = Conv2dDirection::backward_weights;
+  // Many tiles: the largest; few filters: a narrow one; small images: small ones, and splits.
+  EXPECT_EQ(mma(forward, 128, 56, 128, 256), "mma 128x128");
+  EXPECT_EQ(mma(data, 128, 56, 128, 256), "mma 128x128");
+  EXPECT_EQ(mma(forward, 128, 56, 64, 64), "mma 128x64");
+  EXPECT_EQ(mma(forward, 128, 64, 32, 32), "mma 128x32");
+  EXPECT_EQ(mma(forward, 1, 14, 512, 512), "mma 128x128, 12 splits");
+  EXPECT_EQ(mma(forward, 16, 7, 512, 512), "mma 64x64, 3 splits");
+  EXPECT_EQ(mma(weights, 16, 28, 256, 512), "mma 128x128, 3 splits");
+  EXPECT_EQ(mma(weights, 64, 32, 64, 64), "mma 64x64, 32 splits");
 }
 
 }  // namespace

@@ -1,0 +1,163 @@
+// The tensor-core kernels of convolutions on CUDA, every tile of them, whatever the cost model
+// would choose.
+#include <gtest/gtest.h>
+
+#include "engine/kernels/conv2d_algorithms.h"
+#include "tests/kernels/conv2d_cases.h"
+
+namespace engine {
+namespace {
+
+using cuda::Conv2dChoice;
+using cuda::Conv2dDirection;
+
+// One direction by a given choice. Inputs and output of the graph op.
+class ChosenConv2dOp final : public Op {
+ public:
+  ChosenConv2dOp(const cuda::Conv2dPlan& plan, TensorType output)
+      : plan_(plan), output_(std::move(output)) {}
+
+  std::string_view name() const override { return "chosen_conv2d"; }
+  std::string attributes() const override {
+    return join(plan_.direction, ' ', plan_.problem, ' ', plan_.choice, ' ',
+                name_of(plan_.activation));
+  }
+  std::vector<TensorType> infer(std::span<const TensorType>) const override { return {output_}; }
+  std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
+    return cuda::prepare_conv2d_as(plan_, context);
+  }
+
+ private:
+  cuda::Conv2dPlan plan_;
+  TensorType output_;
+};
+
+struct MmaCase {
+  std::string name;
+  Conv2dDirection direction;
+  Conv2dCase conv;
+  Conv2dChoice choice;
+};
+void PrintTo(const MmaCase& value, std::ostream* out) {
+  *out << value.name;
+}
+
+// Geometries that every tile runs; channels in eights.
+const Conv2dCase kGeometries[] = {
+    {"3x3", 2, 5, 7, 16, 24, 3, 3, 1, 1, 1, 1},
+    {"stride_2", 1, 9, 8, 8, 16, 3, 3, 2, 2, 1, 1},
+    {"dilation_and_stride", 1, 12, 13, 8, 8, 3, 2, 2, 3, 2, 3, 3, 2},
+    {"stride_above_kernel", 2, 7, 9, 8, 8, 2, 1, 3, 4},
+    {"groups", 1, 5, 6, 48, 32, 2, 2, 1, 1, 1, 1, 1, 1, 2},
+    {"deep", 1, 3, 3, 72, 40, 3, 3, 1, 1, 1, 1},
+};
+
+// Around a tile's size: pixels and channels one copy or one pixel less, equal, and more.
+std::vector<Conv2dCase> edges_of(Conv2dDirection direction, int tile_m, int tile_n) {
+  std::vector<Conv2dCase> cases;
+  for (const int by : {-1, 0, 1}) {
+    Conv2dCase c{.name = by < 0 ? "below" : by == 0 ? "equal" : "above", .n = 1, .h = 1};
+    if (direction == Conv2dDirection::backward_weights) {
+      c.w = 64 + by;
+      c.out_channels = tile_m + 8 * by;
+      c.in_channels = tile_n + 8 * by;
+    } else {
+      c.w = tile_m + by;
+      c.in_channels = direction == Conv2dDirection::forward ? 64 + 8 * by : tile_n + 8 * by;
+      c.out_channels = direction == Conv2dDirection::forward ? tile_n + by : 64 + 8 * by;
+    }
+    cases.push_back(c);
+  }
+  return cases;
+}
+
+std::vector<MmaCase> mma_cases(std::initializer_list<Conv2dDirection> directions) {
+  std::vector<MmaCase> cases;
+  for (const Conv2dDirection direction : directions) {
+    for (const cuda::Conv2dMmaTile& tile : cuda::conv2d_mma_tiles(direction)) {
+      const auto add = [&](const Conv2dCase& conv, int splits) {
+        cases.push_back({.name = join(direction, '_', tile.m, 'x', tile.n, '_', conv.name,
+                                      splits > 1 ? "_split" : ""),
+                         .direction = direction,
+                         .conv = conv,
+                         .choice = {.algorithm = cuda::Conv2dAlgorithm::mma,
+                                    .tile_m = tile.m,
+                                    .tile_n = tile.n,
+                                    .splits = splits}});
+      };
+      for (const Conv2dCase& conv : kGeometries) add(conv, 1);
+      for (const Conv2dCase& conv : edges_of(direction, tile.m, tile.n)) add(conv, 1);
+      add(kGeometries[0], 3);
+      add(kGeometries[2], 2);
+      add(kGeometries[4], 2);
+    }
+  }
+  return cases;
+}
+
+class Conv2dMma : public DeviceTest<MmaCase> {
+ protected:
+  static Conv2dProblem problem() {
+    const Conv2dCase& c = GetParam().conv;
+    return conv2d_problem("conv2d", x_shape(c), w_shape(c), geometry_of(c));
+  }
+  static std::shared_ptr<const Op> op(DType dtype, Activation activation = Activation::none) {
+    const MmaCase& test = GetParam();
+    const Conv2dProblem p = problem();
+    const TensorType output =
+        test.direction == Conv2dDirection::forward         ? TensorType{p.y_shape(), dtype}
+        : test.direction == Conv2dDirection::backward_data ? TensorType{p.x_shape(), dtype}
+                                                           : TensorType{p.w_shape(), DType::f32};
+    return std::make_shared<ChosenConv2dOp>(cuda::Conv2dPlan{.direction = test.direction,
+                                                             .problem = p,
+                                                             .activation = activation,
+                                                             .choice = test.choice},
+                                            output);
+  }
+};
+
+TEST_P(Conv2dMma, MatchesReference) {
+  const MmaCase& test = GetParam();
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    ASSERT_TRUE(cuda::conv2d_mma_takes({test.direction, problem(), dtype, gpu_of(device())}));
+    const Conv2dData data(test.conv, dtype);
+    const bool is_forward = test.direction == Conv2dDirection::forward;
+    const bool is_data = test.direction == Conv2dDirection::backward_data;
+    const Tensor got =
+        run_on(device(), op(dtype),
+               {is_data ? data.dy : data.x, is_forward || is_data ? data.w : data.dy});
+    const Expected want = is_forward ? expected_y(test.conv, data)
+                          : is_data  ? expected_dx(test.conv, data)
+                                     : expected_dw(test.conv, data);
+    EXPECT_TRUE(close_to(got, want.values, want.bounds)) << dtype;
+  }
+}
+
+class Conv2dMmaForward : public Conv2dMma {};
+
+TEST_P(Conv2dMmaForward, BiasAndReluMatchReference) {
+  const MmaCase& test = GetParam();
+  const Conv2dData data(test.conv, DType::bf16);
+  const Tensor bias = random_tensor({test.conv.out_channels}, DType::f32, 4);
+  const Tensor got = run_on(device(), op(DType::bf16, Activation::relu), {data.x, data.w, bias});
+  const Expected want = expected_relu(test.conv, data, bias);
+  EXPECT_TRUE(close_to(got, want.values, want.bounds));
+}
+
+auto on_cuda(const std::vector<MmaCase>& cases) {
+  std::vector<Device> devices = test_devices();
+  std::erase_if(devices, [](const Device& device) { return !device.is_cuda(); });
+  return testing::Combine(testing::ValuesIn(cases), testing::ValuesIn(devices));
+}
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Conv2dMma);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Conv2dMmaForward);
+INSTANTIATE_TEST_SUITE_P(Table, Conv2dMma,
+                         on_cuda(mma_cases({Conv2dDirection::forward,
+                                            Conv2dDirection::backward_data,
+                                            Conv2dDirection::backward_weights})),
+                         device_case_name);
+INSTANTIATE_TEST_SUITE_P(Table, Conv2dMmaForward, on_cuda(mma_cases({Conv2dDirection::forward})),
+                         device_case_name);
+
+}  // namespace
+}  // namespace engine
