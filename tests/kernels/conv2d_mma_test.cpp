@@ -52,6 +52,9 @@ const Conv2dCase kGeometries[] = {
     {"deep", 1, 3, 3, 72, 40, 3, 3, 1, 1, 1, 1},
 };
 
+// Forward takes any number of filters.
+const Conv2dCase kOddFilters = {"odd_filters", 1, 5, 7, 16, 13, 3, 3, 1, 1, 1, 1};
+
 // Around a tile's size: pixels and channels one copy or one pixel less, equal, and more.
 std::vector<Conv2dCase> edges_of(Conv2dDirection direction, int tile_m, int tile_n) {
   std::vector<Conv2dCase> cases;
@@ -90,6 +93,7 @@ std::vector<MmaCase> mma_cases(std::initializer_list<Conv2dDirection> directions
       add(kGeometries[0], 3);
       add(kGeometries[2], 2);
       add(kGeometries[4], 2);
+      if (direction == Conv2dDirection::forward) add(kOddFilters, 3);
     }
   }
   return cases;
