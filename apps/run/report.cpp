@@ -200,6 +200,9 @@ void Report::pictures(const std::vector<Picture>& pictures, int side) {
 std::string Report::html() const {
   return join("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n",
               "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+              reload_seconds_ > 0
+                  ? join("<meta http-equiv=\"refresh\" content=\"", reload_seconds_, "\">\n")
+                  : std::string(),
               "<title>", escape_html(title_), "</title>\n<style>", kStyle,
               "</style></head>\n<body><main>\n<h1>", escape_html(title_),
               "</h1>\n<p class=\"subtitle\">", escape_html(subtitle_), "</p>\n", body_,

@@ -49,12 +49,16 @@ class Report {
   // `side` is the width of a picture on the page, in pixels; small pictures keep sharp pixels.
   void pictures(const std::vector<Picture>& pictures, int side);
 
+  // The page of something that goes on: browsers read it again after so many seconds.
+  void reload_every(int seconds) { reload_seconds_ = seconds; }
+
   std::string html() const;
 
  private:
   std::string title_;
   std::string subtitle_;
   std::string body_;
+  int reload_seconds_ = 0;
 };
 
 }  // namespace engine::apps

@@ -1,0 +1,124 @@
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "engine/apps/run/exit_codes.h"
+#include "engine/apps/style_transfer/commands.h"
+#include "engine/apps/style_transfer/pictures.h"
+#include "engine/apps/style_transfer/style_run.h"
+
+namespace engine::apps::style_transfer {
+namespace {
+
+struct RunFlags {
+  StyleSettings settings;
+  RunOptions run;
+};
+
+void add_flags(CLI::App& command, RunFlags& flags) {
+  StyleSettings& s = flags.settings;
+  command.add_option("content", s.content, "picture, scene:N or pattern:NAME");
+  command.add_option("styles", s.styles, "pictures, scene:N or pattern:NAME");
+  command.add_option("-o,--output", s.output, "the result, .png or .jpg");
+  command.add_option("--size", s.size, "pixels of the longer side")
+      ->check(CLI::Range(16, 8192))
+      ->capture_default_str();
+  command.add_option("--iterations", s.iterations, "over all scales")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  command.add_option("--scales", s.scales, "coarse to fine, each half the next; 0: by the size")
+      ->check(CLI::Range(0, 6));
+  command.add_option("--init", s.init, "content, noise or a picture")->capture_default_str();
+  command.add_option("--seed", s.seed, "of the noise")->capture_default_str();
+  command.add_option("--style-weights", s.style_weights, "shares of several styles: 2,1")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber)
+      ->group("Loss");
+  command.add_option("--style-scale", s.style_scale, "size of the styles, 1: as the result")
+      ->check(CLI::Range(0.1, 4.0))
+      ->group("Loss");
+  command.add_option("--content-layers", s.content_layers, "conv4_2 or conv4_2:0.5,conv5_1")
+      ->group("Loss");
+  command.add_option("--style-layers", s.style_layers, "likewise")->group("Loss");
+  command.add_option("--content-weight", s.content_weight, "")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group("Loss");
+  command.add_option("--style-weight", s.style_weight, "default: the encoder's")
+      ->check(CLI::NonNegativeNumber)
+      ->group("Loss");
+  command
+      .add_option("--variation-weight", s.variation_weight, "smoothness; default: the encoder's")
+      ->check(CLI::NonNegativeNumber)
+      ->group("Loss");
+  command.add_option("--colors", s.colors, "style, content (its chroma) or matched")
+      ->check(CLI::IsMember({"style", "content", "matched"}))
+      ->capture_default_str();
+  command.add_option("--weights", s.weights, "VGG-16 or VGG-19, see scripts/convert_vgg.py")
+      ->group("Encoder");
+  command.add_option("--pooling", s.pooling, "average or max")
+      ->check(CLI::IsMember({"average", "max"}))
+      ->capture_default_str()
+      ->group("Encoder");
+  command.add_option("--optimizer", s.optimizer, "adam, lbfgs, lbfgs-fixed or gd")
+      ->check(CLI::IsMember({"adam", "lbfgs", "lbfgs-fixed", "gd"}))
+      ->capture_default_str()
+      ->group("Optimizer");
+  command.add_option("--learning-rate", s.learning_rate, "default: as suits the optimizer")
+      ->check(CLI::PositiveNumber)
+      ->group("Optimizer");
+  command.add_option("--preview", s.preview, "iterations between previews")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  command.add_option("--memory", s.memory_gib, "GiB that may be used; default: what is free")
+      ->check(CLI::PositiveNumber)
+      ->group("Device");
+  add_device_flags(command, s.device);
+  command.add_option("--out", flags.run.out, "run folder, new or empty; default runs/...-NNN");
+  CLI::Option* resume = command
+                            .add_option("--resume", flags.run.resume,
+                                        "continue an unfinished run, the newest if none is named")
+                            ->expected(0, 1);
+  command.parse_complete_callback([&flags, resume] { flags.run.is_resume = resume->count() > 0; });
+}
+
+StyleSettings settings_from_flags(const RunFlags& flags) {
+  StyleSettings s = flags.settings;
+  if (s.content.empty() || s.styles.empty()) {
+    throw UsageError("a content picture and at least one style are needed");
+  }
+  if (s.output.empty()) throw UsageError("-o is needed: where the result goes");
+  s.content = absolute_name(s.content);
+  for (std::string& style : s.styles) style = absolute_name(style);
+  s.output = absolute_name(s.output);
+  if (s.init != "content" && s.init != "noise") s.init = absolute_name(s.init);
+  if (!s.weights.empty()) s.weights = absolute_name(s.weights);
+  if (s.style_weights.empty()) s.style_weights.assign(s.styles.size(), 1.0);
+  if (s.style_weights.size() != s.styles.size()) {
+    throw UsageError(join("--style-weights: ", s.style_weights.size(), " weights for ",
+                          s.styles.size(), " styles"));
+  }
+  double total = 0;
+  for (const double weight : s.style_weights) total += weight;
+  for (double& weight : s.style_weights) weight /= total;
+  return s;
+}
+
+}  // namespace
+
+Command run_command() {
+  auto flags = std::make_shared<RunFlags>();
+  return {.name = "run",
+          .help = "Optimises a picture: the content's shapes, the style's colours and strokes.",
+          .add_flags = [flags](CLI::App& command) { add_flags(command, *flags); },
+          .run =
+              [flags](Console& console) {
+                const bool is_resume = flags->run.is_resume;
+                run_style(console,
+                          {.settings = is_resume ? StyleSettings() : settings_from_flags(*flags),
+                           .is_resume = is_resume,
+                           .folder = is_resume ? flags->run.resume : flags->run.out});
+              }};
+}
+
+}  // namespace engine::apps::style_transfer
