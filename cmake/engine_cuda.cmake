@@ -41,6 +41,7 @@ endif()
 # -gencode options for a list of architectures; "90a" stays as it is.
 function(engine_gencode_options result architectures)
   set(options "")
+  list(SORT architectures COMPARE NATURAL)
   foreach(architecture ${architectures})
     list(APPEND options "-gencode=arch=compute_${architecture},code=sm_${architecture}")
   endforeach()
@@ -51,9 +52,10 @@ function(engine_gencode_options result architectures)
   set(${result} ${options} PARENT_SCOPE)
 endfunction()
 
-# "8.0, 9.0a", for messages.
+# "8.0, 9.0a": lowest first, as core/cuda/targets.h reads it.
 function(engine_architecture_names result architectures)
   set(names "")
+  list(SORT architectures COMPARE NATURAL)
   foreach(architecture ${architectures})
     string(REGEX REPLACE "^([0-9]+)([0-9][a-z]?)$" "\\1.\\2" name ${architecture})
     list(APPEND names ${name})

@@ -32,7 +32,9 @@ class CpuBackend final : public Backend {
   std::unique_ptr<Recording> record(int, const std::function<void(void*)>&) override {
     return nullptr;
   }
-  void check_usable(int) override {}
+  bool is_capturing(int, void*) override { return false; }
+  std::string why_unsupported(int) override { return ""; }
+  void open(int) override {}
   std::string describe(int) override { return cpu_model(); }
 };
 

@@ -36,16 +36,26 @@ class Backend {
   virtual std::unique_ptr<Recording> record(int index,
                                             const std::function<void(void* stream)>& enqueue) = 0;
 
-  // Throws with clear words when this build cannot use the device.
-  virtual void check_usable(int index) = 0;
+  // True while a caller captures this stream's work into a recording of his own.
+  virtual bool is_capturing(int index, void* stream) = 0;
+
+  // Why this build has no code for the device: "built for 8.0, 9.0a; this GPU (Tesla T4) is 7.5".
+  // "" where it has.
+  virtual std::string why_unsupported(int index) = 0;
+  // Makes the device ready for this process. Throws where that fails: it is busy, its memory full.
+  virtual void open(int index) = 0;
   virtual std::string describe(int index) = 0;  // "NVIDIA H100, compute capability 9.0, 80 GB"
 };
 
 Backend& cpu_backend();
 // Null when the library was built without CUDA.
 Backend* cuda_backend();
-// Number of usable CUDA devices; 0 without CUDA or a driver.
+// CUDA devices that this process sees; 0 without CUDA or a driver, and cuda_problem() then says why
+// in words.
 int cuda_device_count();
+std::string cuda_problem();
+// "CUDA 13.0, for 8.0, 9.0a"; "" when the library was built without CUDA.
+std::string cuda_build_string();
 
 // The backend of a device; throws InvalidArgument when it is not in this build.
 Backend& backend_of(const Device& device);

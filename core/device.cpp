@@ -17,20 +17,41 @@ Device Device::cpu(CpuOptions options) {
 }
 
 Device Device::cuda(int index) {
-  ENGINE_CHECK(cuda_backend() != nullptr, "device cuda: this library was built without CUDA");
   const int count = cuda_device_count();
-  ENGINE_CHECK(index >= 0 && index < count, "device cuda:", index, ": this machine offers ", count,
-               " usable CUDA devices");
-  cuda_backend()->check_usable(index);
+  ENGINE_CHECK(count > 0, "device cuda: ", cuda_problem());
+  ENGINE_CHECK(index >= 0 && index < count, "device cuda:", index, ": this machine has ", count,
+               count == 1 ? " CUDA device" : " CUDA devices");
+  const std::string reason = cuda_backend()->why_unsupported(index);
+  ENGINE_CHECK(reason.empty(), "device cuda:", index, ": ", reason);
+  cuda_backend()->open(index);
   return Device(DeviceType::cuda, index, 1);
 }
 
-Device Device::best() {
-  return cuda_device_count() > 0 ? cuda(0) : cpu();
+namespace {
+
+// The first GPU that this build has code for; -1 where there is none.
+int first_supported_gpu() {
+  const int count = cuda_device_count();
+  for (int index = 0; index < count; ++index) {
+    if (cuda_backend()->why_unsupported(index).empty()) return index;
+  }
+  return -1;
+}
+
+}  // namespace
+
+Device Device::best(CpuOptions cpu_options) {
+  const int gpu = first_supported_gpu();
+  return gpu >= 0 ? cuda(gpu) : cpu(cpu_options);
+}
+
+std::string why_no_cuda() {
+  if (first_supported_gpu() >= 0) return "";
+  return cuda_device_count() == 0 ? cuda_problem() : cuda_backend()->why_unsupported(0);
 }
 
 Device Device::parse(std::string_view text, CpuOptions cpu_options) {
-  if (text == "auto") return cuda_device_count() > 0 ? cuda(0) : cpu(cpu_options);
+  if (text == "auto") return best(cpu_options);
   if (text == "cpu") return cpu(cpu_options);
   if (text == "cuda") return cuda(0);
   if (text.starts_with("cuda:")) {

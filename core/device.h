@@ -17,10 +17,11 @@ struct CpuOptions {
 class Device {
  public:
   static Device cpu(CpuOptions options = {});
-  // Throws InvalidArgument when the library was built without CUDA or the machine has no such GPU.
+  // Throws InvalidArgument when there is no such GPU, or none that this build has code for;
+  // CudaError when it is busy. The text says what is missing.
   static Device cuda(int index = 0);
-  // The first CUDA device if there is one, else the CPU.
-  static Device best();
+  // The first GPU that this build has code for, else the CPU. Throws CudaError when it is busy.
+  static Device best(CpuOptions cpu_options = {});
   // "auto", "cpu", "cuda" or "cuda:1".
   static Device parse(std::string_view text, CpuOptions cpu_options = {});
 
@@ -48,5 +49,9 @@ std::ostream& operator<<(std::ostream& out, const Device& device);  // cpu(2 thr
 
 // One line for people: "cpu, 2 threads, AMD EPYC, avx512 avx512_bf16".
 std::string describe(const Device& device);
+
+// Why Device::best() is the CPU here: "built for 8.0, 9.0a; this GPU (Tesla T4) is 7.5", "the
+// driver is older than the toolkit ...". "" where it is a GPU.
+std::string why_no_cuda();
 
 }  // namespace engine

@@ -44,6 +44,9 @@ void Executable::Impl::record_step() {
     finish_step(stream);
   });
   is_recorded = true;
+  if (!recording && device.is_cuda()) {
+    say(1, "run: this step cannot be captured; its kernels are launched one by one\n");
+  }
 }
 
 Executable::Executable(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -115,9 +118,12 @@ void Executable::run(const Stream& stream, std::int64_t steps) {
     }
     return;
   }
-  if (!impl.is_recorded) impl.record_step();
+  // In a caller's own capture the step becomes part of his recording, node by node.
+  const bool is_captured =
+      backend_of(impl.device).is_capturing(impl.device.index(), stream.native_handle());
+  if (!impl.is_recorded && !is_captured) impl.record_step();
   for (std::int64_t i = 0; i < steps; ++i) {
-    if (impl.recording) {
+    if (impl.recording && !is_captured) {
       impl.recording->replay(stream.native_handle());
     } else {
       impl.run_step(stream);

@@ -94,12 +94,9 @@ void Executable::Impl::allocate_arena(const CompileOptions& options) {
     }
     owned.push_back(allocate_bytes(layout.bytes));
   } catch (const OutOfMemory& error) {
-    std::string text = join("compile: out of memory for an arena of ", megabytes(layout.bytes),
-                            " on ", device, "; the largest parts are");
-    for (const auto& part : memory.largest) {
-      text += join("\n  ", megabytes(part.bytes), "  ", part.name);
-    }
-    throw OutOfMemory(join(text, "\n  (", error.what(), ')'));
+    throw OutOfMemory(join("compile: out of memory for an arena of ", megabytes(layout.bytes),
+                           " beside ", megabytes(memory.state), " of state (", error.what(),
+                           "); its largest parts are", list_largest(memory.largest)));
   }
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     *places[i] = static_cast<std::byte*>(owned.back().data()) + layout.offsets[i];

@@ -105,6 +105,4 @@ struct Executable::Impl {
   void note_updates();
 };
 
-std::string megabytes(std::int64_t bytes);  // "12.34 MiB"
-
 }  // namespace engine

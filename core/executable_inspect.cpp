@@ -24,12 +24,6 @@ std::int64_t first_non_finite(const Tensor& tensor) {
 
 }  // namespace
 
-std::string megabytes(std::int64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f MiB", static_cast<double>(bytes) / (1 << 20));
-  return text;
-}
-
 void Executable::inspect(
     const std::function<void(const Node& node, std::span<const Tensor> outputs)>& visit) {
   Impl& impl = *impl_;

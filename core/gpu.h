@@ -6,7 +6,8 @@ namespace engine {
 
 // What the choice of a CUDA kernel depends on. The defaults are an A100's.
 struct Gpu {
-  int capability = 80;  // 10 major + minor
+  // Of the code of this build that runs there: 10 major + minor; 90 only with code for 9.0a.
+  int capability = 80;
   int multiprocessors = 108;
 };
 

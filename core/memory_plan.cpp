@@ -1,6 +1,7 @@
 #include "engine/core/memory_plan.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <functional>
 #include <numeric>
 
@@ -76,6 +77,23 @@ ArenaLayout lay_out(std::span<const Lifetime> blocks) {
   }
   best.largest_live_set = lower_bound;
   return best;
+}
+
+std::string megabytes(std::int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f MiB", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
+
+std::string list_largest(std::vector<MemoryPlan::Consumer> consumers) {
+  std::stable_sort(consumers.begin(), consumers.end(),
+                   [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
+  if (consumers.size() > 10) consumers.resize(10);
+  std::string text;
+  for (const auto& consumer : consumers) {
+    text += "\n  " + megabytes(consumer.bytes) + "  " + consumer.name;
+  }
+  return text;
 }
 
 }  // namespace engine

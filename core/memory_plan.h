@@ -49,4 +49,9 @@ struct MemoryPlan {
   std::int64_t total() const { return arena + state + inputs + packed; }
 };
 
+std::string megabytes(std::int64_t bytes);  // "12.34 MiB"
+
+// For errors: the ten largest, one a line, each after a line break.
+std::string list_largest(std::vector<MemoryPlan::Consumer> consumers);
+
 }  // namespace engine

@@ -18,6 +18,22 @@ Tensor initial_clock(std::uint64_t seed) {
                       {4});
 }
 
+std::int64_t bytes_of(const StateSpec& spec) {
+  return TensorType{spec.shape, spec.dtype}.bytes();
+}
+
+Tensor allocate_block(std::int64_t bytes, const std::vector<const StateSpec*>& states,
+                      const Device& device) {
+  try {
+    return Tensor::empty({bytes}, DType::u8, device);
+  } catch (const OutOfMemory& error) {
+    std::vector<MemoryPlan::Consumer> consumers;
+    for (const StateSpec* spec : states) consumers.push_back({spec->name, bytes_of(*spec)});
+    throw OutOfMemory(join("store: out of memory for ", megabytes(bytes), " of state (",
+                           error.what(), "); its largest parts are", list_largest(consumers)));
+  }
+}
+
 }  // namespace
 
 struct Store::Impl {
@@ -73,11 +89,10 @@ void Store::declare(const Graph& graph) {
   std::stable_sort(missing.begin(), missing.end(),
                    [](const StateSpec* a, const StateSpec* b) { return a->role < b->role; });
   std::int64_t bytes = 0;
-  for (const StateSpec* spec : missing)
-    bytes += aligned(TensorType{spec->shape, spec->dtype}.bytes());
+  for (const StateSpec* spec : missing) bytes += aligned(bytes_of(*spec));
   if (missing.empty()) return;
 
-  const Tensor block = Tensor::empty({bytes}, DType::u8, impl_->device);
+  const Tensor block = allocate_block(bytes, missing, impl_->device);
   std::int64_t offset = 0;
   for (const StateSpec* spec : missing) {
     Tensor tensor = Tensor::borrow(static_cast<std::byte*>(block.data()) + offset, spec->shape,

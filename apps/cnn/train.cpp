@@ -11,6 +11,7 @@
 #include "engine/apps/cnn/training_report.h"
 #include "engine/apps/run/exit_codes.h"
 #include "engine/apps/run/interrupt.h"
+#include "engine/apps/run/unused_gpu.h"
 #include "engine/core/checkpoint.h"
 #include "engine/core/cpu_info.h"
 
@@ -152,6 +153,7 @@ class TrainRun {
       if (!flags.run.out.empty()) RunFolder::require_new(flags.run.out);
     }
     device_ = settings_.device.open();
+    if (settings_.device.device == "auto" && !unused_gpu().empty()) console_.note(unused_gpu());
     load();
     if (!folder_) {
       settings_.complete(data_, static_cast<std::int64_t>(splits_.front().train.size()));

@@ -12,6 +12,7 @@
 #include "engine/apps/run/exit_codes.h"
 #include "engine/apps/run/interrupt.h"
 #include "engine/apps/run/versions.h"
+#include "engine/core/errors.h"
 
 namespace engine::apps {
 namespace {
@@ -33,10 +34,12 @@ class BriefFormatter : public CLI::Formatter {
   }
 };
 
-// The first line of an Error is for users; condition and place are for those who ask.
+// The first line of an Error is for users, as are the consumers of memory that is out; condition
+// and place are for those who ask.
 std::string message_of(const std::exception& error, int verbosity) {
   const std::string text = error.what();
-  return verbosity > 0 ? text : text.substr(0, text.find('\n'));
+  const bool is_whole = verbosity > 0 || dynamic_cast<const OutOfMemory*>(&error) != nullptr;
+  return is_whole ? text : text.substr(0, text.find('\n'));
 }
 
 int run_command(const std::string& app, const Command& command, const OutputOptions& options) {

@@ -7,6 +7,7 @@
 #include "engine/core/backend.h"
 #include "engine/core/cuda/device_guard.h"
 #include "engine/core/cuda/handles.h"
+#include "engine/core/cuda/targets.h"
 #include "engine/core/gpu.h"
 #include "engine/core/memory_plan.h"
 
@@ -38,19 +39,15 @@ class CudaBackend final : public Backend {
  public:
   void* allocate(std::int64_t bytes, int index) override {
     const DeviceGuard guard(index);
-    keep_freed_memory(index);
-    void* data = nullptr;
-    const cudaError_t error =
-        cudaMallocAsync(&data, static_cast<std::size_t>(aligned(bytes == 0 ? 1 : bytes)), nullptr);
-    if (error == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      std::size_t free_bytes = 0;
-      std::size_t total_bytes = 0;
-      cudaMemGetInfo(&free_bytes, &total_bytes);
-      throw OutOfMemory(join("cuda:", index, ": ", bytes, " bytes asked for, ", free_bytes, " of ",
-                             total_bytes, " free"));
+    const cudaMemPool_t pool = pool_that_keeps(index);
+    void* data = try_allocate(bytes);
+    if (data == nullptr) {
+      // What the pool kept may be in pieces that are too small.
+      ENGINE_CUDA_CHECK(cudaStreamSynchronize(nullptr));
+      ENGINE_CUDA_CHECK(cudaMemPoolTrimTo(pool, 0));
+      data = try_allocate(bytes);
     }
-    ENGINE_CUDA_CHECK(error);
+    if (data == nullptr) throw_out_of_memory(bytes, index);
     // The pool hands the memory out in the default stream's order; now any stream may use it.
     ENGINE_CUDA_CHECK(cudaStreamSynchronize(nullptr));
     return data;
@@ -87,29 +84,41 @@ class CudaBackend final : public Backend {
     // The default stream cannot be captured; this one never runs anything.
     cuda::UniqueStream stream;
     ENGINE_CUDA_CHECK(cudaStreamCreateWithFlags(stream.out(), cudaStreamNonBlocking));
-    ENGINE_CUDA_CHECK(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal));
     cuda::UniqueGraph graph;
-    try {
-      enqueue(stream.get());
-    } catch (const CudaError&) {
-      cudaStreamEndCapture(stream.get(), graph.out());
-      cudaGetLastError();
-      return nullptr;  // something in it cannot be captured
-    }
-    if (cudaStreamEndCapture(stream.get(), graph.out()) != cudaSuccess) {
-      cudaGetLastError();
+    cuda::UniqueGraphExec exec;
+    if (!capture(stream.get(), enqueue, graph.out()) ||
+        cudaGraphInstantiate(exec.out(), graph.get(), 0) != cudaSuccess) {
+      cudaGetLastError();  // leaves no error behind for the next call
       return nullptr;
     }
-    cuda::UniqueGraphExec exec;
-    ENGINE_CUDA_CHECK(cudaGraphInstantiate(exec.out(), graph.get(), 0));
     return std::make_unique<GraphRecording>(index, std::move(exec));
   }
 
-  void check_usable(int index) override {
+  bool is_capturing(int index, void* stream) override {
+    if (stream == nullptr) return false;
+    const DeviceGuard guard(index);
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    ENGINE_CUDA_CHECK(cudaStreamIsCapturing(stream_of(stream), &status));
+    return status != cudaStreamCaptureStatusNone;
+  }
+
+  std::string why_unsupported(int index) override {
     cudaDeviceProp properties = {};
     ENGINE_CUDA_CHECK(cudaGetDeviceProperties(&properties, index));
-    ENGINE_CHECK(properties.major >= 8, "device cuda:", index, ": built for ", ENGINE_CUDA_TARGETS,
-                 "; this GPU (", properties.name, ") is ", properties.major, '.', properties.minor);
+    // Below 8.0 there is neither bf16 nor cp.async, whatever the build was asked for.
+    if (properties.major >= 8 &&
+        cuda::code_for(properties.major, properties.minor, cuda::built_targets()) > 0) {
+      return "";
+    }
+    return join("built for ", cuda::built_targets(), "; this GPU (", properties.name, ") is ",
+                properties.major, '.', properties.minor);
+  }
+
+  void open(int index) override {
+    const cudaError_t error = cudaInitDevice(index, 0, 0);
+    if (error == cudaSuccess) return;
+    cudaGetLastError();
+    throw CudaError(join("device cuda:", index, ": ", cuda::explain(error)));
   }
 
   std::string describe(int index) override {
@@ -120,12 +129,52 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  // Setting it again is cheap and needs no memory of which devices were seen.
-  static void keep_freed_memory(int index) {
+  // The device's own pool. Setting it again is cheap and needs no memory of which were seen.
+  static cudaMemPool_t pool_that_keeps(int index) {
     cudaMemPool_t pool = nullptr;
     ENGINE_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, index));
     std::uint64_t everything = UINT64_MAX;
     ENGINE_CUDA_CHECK(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything));
+    return pool;
+  }
+
+  // Null where the memory does not suffice.
+  static void* try_allocate(std::int64_t bytes) {
+    void* data = nullptr;
+    const cudaError_t error =
+        cudaMallocAsync(&data, static_cast<std::size_t>(aligned(bytes == 0 ? 1 : bytes)), nullptr);
+    if (error == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      return nullptr;
+    }
+    ENGINE_CUDA_CHECK(error);
+    return data;
+  }
+
+  [[noreturn]] static void throw_out_of_memory(std::int64_t bytes, int index) {
+    std::size_t free_bytes = 0;
+    std::size_t total_bytes = 0;
+    cudaMemGetInfo(&free_bytes, &total_bytes);
+    throw OutOfMemory(join("cuda:", index, ": ", bytes, " bytes asked for, ", free_bytes, " of ",
+                           total_bytes, " free"));
+  }
+
+  // False where something in the work cannot be captured.
+  static bool capture(cudaStream_t stream, const std::function<void(void*)>& enqueue,
+                      cudaGraph_t* graph) {
+    if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) != cudaSuccess) {
+      return false;
+    }
+    try {
+      enqueue(stream);
+    } catch (const CudaError&) {
+      cudaStreamEndCapture(stream, graph);
+      return false;
+    } catch (...) {
+      cudaStreamEndCapture(stream, graph);
+      throw;
+    }
+    return cudaStreamEndCapture(stream, graph) == cudaSuccess;
   }
 };
 
@@ -153,9 +202,23 @@ Gpu gpu_of(const Device& device) {
     ENGINE_CUDA_CHECK(cudaDeviceGetAttribute(&value, which, device.index()));
     return value;
   };
-  return {.capability = 10 * attribute(cudaDevAttrComputeCapabilityMajor) +
-                        attribute(cudaDevAttrComputeCapabilityMinor),
+  return {.capability =
+              cuda::code_for(attribute(cudaDevAttrComputeCapabilityMajor),
+                             attribute(cudaDevAttrComputeCapabilityMinor), cuda::built_targets()),
           .multiprocessors = attribute(cudaDevAttrMultiProcessorCount)};
+}
+
+std::string cuda_problem() {
+  int count = 0;
+  cudaError_t error = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  if (error == cudaSuccess && count == 0) error = cudaErrorNoDevice;
+  return error == cudaSuccess ? "" : cuda::explain(error);
+}
+
+std::string cuda_build_string() {
+  return join("CUDA ", CUDART_VERSION / 1000, '.', CUDART_VERSION % 1000 / 10, ", for ",
+              cuda::built_targets());
 }
 
 }  // namespace engine

@@ -8,6 +8,9 @@
 
 namespace engine::cuda {
 
+// What an error means to the person at this machine, then CUDA's own name and text of it.
+std::string explain(cudaError_t error);
+
 // Throws CudaError: `what` (the call or kernel in the user's words), CUDA's own text, file:line.
 [[noreturn]] void throw_cuda_error(cudaError_t error, const std::string& what, const char* file,
                                    int line);

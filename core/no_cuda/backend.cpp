@@ -16,4 +16,11 @@ Gpu gpu_of(const Device& device) {
   throw InvalidArgument(join(device, " is no GPU: this library was built without CUDA"));
 }
 
+std::string cuda_problem() {
+  return "this library was built without CUDA";
+}
+std::string cuda_build_string() {
+  return "";
+}
+
 }  // namespace engine

@@ -11,13 +11,9 @@
 #include "shadow.h"
 #include "simt/launch.h"
 
-// The part of the CUDA runtime that the engine uses: memory, launches, errors, properties.
+// The part of the CUDA runtime that the engine uses: memory and launches.
 namespace engine::simt {
 namespace {
-
-constexpr int kMaxDynamicShared = 232448;  // 227 KB, compute capability 9.0
-constexpr int kDefaultDynamicShared = 48 << 10;
-constexpr int kMultiprocessors = 4;
 
 std::map<const void*, int> dynamic_shared_limits;
 
@@ -54,6 +50,7 @@ bool is_valid(const LaunchInfo& info) {
 
 cudaError_t enqueue_launch(LaunchInfo info, cudaStream_t stream, std::shared_ptr<void> arguments) {
   info.name = kernel_name(info.function);
+  if (const cudaError_t error = planned_failure("cudaLaunchKernelEx")) return error;
   if (!is_valid(info)) {
     report("launch",
            "%s: invalid configuration grid (%u,%u,%u) block (%u,%u,%u) cluster (%u,%u,%u)",
@@ -92,8 +89,10 @@ extern "C" {
 
 cudaError_t cudaMalloc(void** p, size_t bytes) {
   if (sticky_error() != cudaSuccess) return returned(sticky_error());
+  if (const cudaError_t error = planned_failure("cudaMalloc")) return error;
   runtime_counters.allocations++;
-  *p = bytes ? heap_allocate(bytes) : nullptr;
+  *p = bytes && live_device_bytes() + bytes <= machine().memory_bytes ? heap_allocate(bytes)
+                                                                      : nullptr;
   return *p || !bytes ? cudaSuccess : returned(cudaErrorMemoryAllocation);
 }
 cudaError_t cudaFree(void* p) {
@@ -106,6 +105,7 @@ cudaError_t cudaFree(void* p) {
   return returned(sticky_error());
 }
 cudaError_t cudaMallocAsync(void** p, size_t bytes, cudaStream_t) {
+  if (const cudaError_t error = planned_failure("cudaMallocAsync")) return error;
   return cudaMalloc(p, bytes);
 }
 cudaError_t cudaFreeAsync(void* p, cudaStream_t stream) {
@@ -125,11 +125,6 @@ cudaError_t cudaMallocHost(void** p, size_t bytes) {
 cudaError_t cudaFreeHost(void* p) {
   drain_all_streams();
   std::free(p);
-  return cudaSuccess;
-}
-cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total) {
-  *total = kDeviceHeapBytes;
-  *free_bytes = kDeviceHeapBytes - live_device_bytes();
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
@@ -182,116 +177,6 @@ cudaError_t cudaFuncGetName(const char** name, const void* function) {
 }
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, size_t) {
   *blocks = 1;
-  return cudaSuccess;
-}
-
-// --- errors --------------------------------------------------------------------------------------
-
-cudaError_t cudaGetLastError() {
-  return last_error(true);
-}
-cudaError_t cudaPeekAtLastError() {
-  return last_error(false);
-}
-const char* cudaGetErrorName(cudaError_t error) {
-  switch (error) {
-    case cudaSuccess:
-      return "cudaSuccess";
-    case cudaErrorInvalidValue:
-      return "cudaErrorInvalidValue";
-    case cudaErrorMemoryAllocation:
-      return "cudaErrorMemoryAllocation";
-    case cudaErrorInvalidConfiguration:
-      return "cudaErrorInvalidConfiguration";
-    case cudaErrorInvalidDevice:
-      return "cudaErrorInvalidDevice";
-    case cudaErrorLaunchFailure:
-      return "cudaErrorLaunchFailure";
-    case cudaErrorStreamCaptureUnsupported:
-      return "cudaErrorStreamCaptureUnsupported";
-    case cudaErrorStreamCaptureInvalidated:
-      return "cudaErrorStreamCaptureInvalidated";
-    case cudaErrorStreamCaptureUnjoined:
-      return "cudaErrorStreamCaptureUnjoined";
-    default:
-      return "unrecognized error code";
-  }
-}
-const char* cudaGetErrorString(cudaError_t error) {
-  if (error == cudaSuccess) return "no error";
-  // The reason is in the reports.
-  if (error == cudaErrorLaunchFailure && !recorded_reports.empty()) {
-    return recorded_reports.front().text.c_str();
-  }
-  return "emulated CUDA error";
-}
-
-// --- the device ----------------------------------------------------------------------------------
-
-cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
-  return cudaSuccess;
-}
-cudaError_t cudaSetDevice(int device) {
-  return device == 0 ? cudaSuccess : returned(cudaErrorInvalidDevice);
-}
-cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
-  return cudaSuccess;
-}
-cudaError_t cudaDriverGetVersion(int* version) {
-  *version = CUDART_VERSION;
-  return cudaSuccess;
-}
-cudaError_t cudaRuntimeGetVersion(int* version) {
-  return cudaDriverGetVersion(version);
-}
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  std::memset(properties, 0, sizeof *properties);
-  std::snprintf(properties->name, sizeof properties->name, "SIMT emulator (9.0)");
-  properties->major = 9;
-  properties->multiProcessorCount = kMultiprocessors;
-  properties->warpSize = 32;
-  properties->maxThreadsPerBlock = 1024;
-  properties->maxThreadsPerMultiProcessor = 2048;
-  properties->regsPerBlock = 65536;
-  properties->sharedMemPerBlock = kDefaultDynamicShared;
-  properties->sharedMemPerBlockOptin = kMaxDynamicShared;
-  properties->sharedMemPerMultiprocessor = 228 << 10;
-  properties->totalGlobalMem = kDeviceHeapBytes;
-  properties->l2CacheSize = 50 << 20;
-  properties->cooperativeLaunch = 1;
-  return cudaSuccess;
-}
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  switch (attribute) {
-    case cudaDevAttrMultiProcessorCount:
-      *value = kMultiprocessors;
-      break;
-    case cudaDevAttrComputeCapabilityMajor:
-      *value = 9;
-      break;
-    case cudaDevAttrComputeCapabilityMinor:
-      *value = 0;
-      break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = kMaxDynamicShared;
-      break;
-    case cudaDevAttrMaxThreadsPerBlock:
-      *value = 1024;
-      break;
-    default:
-      *value = 0;
-  }
-  return cudaSuccess;
-}
-
-// Every allocation is made on its own, so there is no pool to set anything of.
-cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
-  *pool = nullptr;
-  return cudaSuccess;
-}
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
   return cudaSuccess;
 }
 

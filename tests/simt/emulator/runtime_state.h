@@ -16,6 +16,14 @@ extern Counters runtime_counters;
 extern std::vector<Report> recorded_reports;
 void record_launch(const char* kernel);
 
+// The error of fail_calls(), or success.
+cudaError_t planned_failure(const char* function);
+void forget_planned_failures();
+
+// Of compute capability 9.0.
+constexpr int kMaxDynamicShared = 232448;  // 227 KB
+constexpr int kDefaultDynamicShared = 48 << 10;
+
 std::string describe_mbarrier(std::uint32_t address, Block* block);
 
 // Work on a stream; `perform` runs when a synchronisation needs it.

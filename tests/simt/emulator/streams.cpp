@@ -169,8 +169,8 @@ cudaError_t enqueue(cudaStream_t given, std::function<cudaError_t()> perform) {
     stream->capture.tail = {static_cast<int>(graph->nodes.size()) - 1};
     return cudaSuccess;
   }
+  runtime_counters.operations[stream == &null_stream ? nullptr : given]++;
   if (stream == &null_stream) {
-    runtime_counters.null_stream_operations++;
     for (Stream* other : streams) {
       if (!(other->flags & cudaStreamNonBlocking) && !other->capture.graph) drain(other);
     }
@@ -200,6 +200,8 @@ void reset() {
   for (Stream* stream : streams) stream->items.clear();
   null_stream.items.clear();
   runtime_counters = Counters{};
+  machine() = Machine{};
+  forget_planned_failures();
 }
 
 bool is_check_build() {
@@ -215,6 +217,7 @@ extern "C" {
 // --- streams -------------------------------------------------------------------------------------
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  if (const cudaError_t error = planned_failure("cudaStreamCreateWithFlags")) return error;
   auto* created = new Stream;
   created->flags = flags;
   streams.insert(created);
@@ -314,6 +317,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) 
 // --- graphs --------------------------------------------------------------------------------------
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t given, cudaStreamCaptureMode) {
+  if (const cudaError_t error = planned_failure("cudaStreamBeginCapture")) return error;
   Stream* const stream = stream_of(given);
   if (stream == &null_stream || stream->capture.graph) {
     return returned(cudaErrorStreamCaptureUnsupported);
@@ -322,6 +326,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t given, cudaStreamCaptureMode) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t given, cudaGraph_t* result) {
+  if (const cudaError_t error = planned_failure("cudaStreamEndCapture")) return error;
   Stream* const stream = stream_of(given);
   const Capture capture = stream->capture;
   if (!capture.graph || capture.origin != stream) {
@@ -347,6 +352,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* result, cudaGraph_t graph, unsigned long long) {
+  if (const cudaError_t error = planned_failure("cudaGraphInstantiate")) return error;
   *result = reinterpret_cast<cudaGraphExec_t>(new Graph(*reinterpret_cast<Graph*>(graph)));
   return cudaSuccess;
 }
@@ -354,6 +360,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  if (const cudaError_t error = planned_failure("cudaGraphLaunch")) return error;
   runtime_counters.graph_launches++;
   const auto* const graph = reinterpret_cast<Graph*>(executable);
   return enqueue(stream, [graph] { return run_graph(*graph); });

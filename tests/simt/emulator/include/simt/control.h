@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // What a test sets and reads: schedules, reports, counters. Host code only.
@@ -33,7 +35,23 @@ struct Report {
 };
 const std::vector<Report>& reports();
 
-// Forgets reports, the sticky CUDA error, work that waits in streams, and counters.
+// The machine that the runtime claims to be on.
+struct Machine {
+  int gpus = 1;
+  int major = 9, minor = 0;  // compute capability
+  int driver_version = -1;   // of CUDA: 12040 is 12.4; 0: no driver; -1: the toolkit's own
+  std::size_t memory_bytes = std::size_t{16} << 30;  // of the GPU, at most these 16 GiB
+};
+Machine& machine();
+
+// The next `calls` calls of this function of the runtime, after `after` good ones, return `error`
+// (a cudaError_t) and do nothing. Of cudaMalloc, cudaMallocAsync, cudaInitDevice,
+// cudaGetDeviceCount, cudaLaunchKernelEx, cudaStreamCreateWithFlags, and those of capture and
+// graphs.
+void fail_calls(std::string_view function, int error, int calls = 1, int after = 0);
+
+// Forgets reports, the sticky CUDA error, work that waits in streams, counters, the machine and
+// planned failures.
 void reset();
 
 // What the emulated runtime has done since reset().
@@ -42,7 +60,8 @@ struct Counters {
   std::uint64_t graph_launches = 0;
   std::uint64_t allocations = 0;
   std::uint64_t synchronisations = 0;
-  std::uint64_t null_stream_operations = 0;
+  // Kernels, copies, graphs given to a stream (those captured are not); null: the default stream.
+  std::map<const void*, std::uint64_t> operations;
   std::uint64_t ldmatrix_phases = 0;     // eight rows each
   std::uint64_t ldmatrix_conflicts = 0;  // rows that met another row in their bank
 };
