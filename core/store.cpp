@@ -22,22 +22,39 @@ std::int64_t bytes_of(const StateSpec& spec) {
   return TensorType{spec.shape, spec.dtype}.bytes();
 }
 
-Tensor allocate_block(std::int64_t bytes, const std::vector<const StateSpec*>& states,
-                      const Device& device) {
+// Memory for entries, one after the other in one block, or each in its own.
+std::vector<Tensor> allocate(const std::vector<const StateSpec*>& states, bool is_separate,
+                             const Device& device) {
+  std::int64_t bytes = 0;
+  for (const StateSpec* spec : states) bytes += aligned(bytes_of(*spec));
+  std::vector<Tensor> tensors;
   try {
-    return Tensor::empty({bytes}, DType::u8, device);
+    Tensor block;
+    if (!is_separate) block = Tensor::empty({bytes}, DType::u8, device);
+    std::int64_t offset = 0;
+    for (const StateSpec* spec : states) {
+      if (is_separate) {
+        tensors.push_back(Tensor::empty(spec->shape, spec->dtype, device));
+        continue;
+      }
+      tensors.push_back(Tensor::borrow(static_cast<std::byte*>(block.data()) + offset, spec->shape,
+                                       spec->dtype, device, [block] {}));
+      offset += aligned(bytes_of(*spec));
+    }
   } catch (const OutOfMemory& error) {
     std::vector<MemoryPlan::Consumer> consumers;
     for (const StateSpec* spec : states) consumers.push_back({spec->name, bytes_of(*spec)});
     throw OutOfMemory(join("store: out of memory for ", megabytes(bytes), " of state (",
                            error.what(), "); its largest parts are", list_largest(consumers)));
   }
+  return tensors;
 }
 
 }  // namespace
 
 struct Store::Impl {
   Device device;
+  bool separate_allocations = false;
   std::vector<Entry> entries;
   std::map<std::string, std::size_t, std::less<>> index;
   std::uint64_t version = 0;
@@ -49,7 +66,7 @@ struct Store::Impl {
 };
 
 Store::Store(Device device, StoreOptions options)
-    : impl_(std::make_unique<Impl>(Impl{device, {}, {}, 0})) {
+    : impl_(std::make_unique<Impl>(Impl{device, options.separate_allocations, {}, {}, 0})) {
   set(kClockName, initial_clock(options.seed), StateRole::counter);
 }
 Store::Store(Store&&) noexcept = default;
@@ -88,18 +105,12 @@ void Store::declare(const Graph& graph) {
   }
   std::stable_sort(missing.begin(), missing.end(),
                    [](const StateSpec* a, const StateSpec* b) { return a->role < b->role; });
-  std::int64_t bytes = 0;
-  for (const StateSpec* spec : missing) bytes += aligned(bytes_of(*spec));
   if (missing.empty()) return;
-
-  const Tensor block = allocate_block(bytes, missing, impl_->device);
-  std::int64_t offset = 0;
-  for (const StateSpec* spec : missing) {
-    Tensor tensor = Tensor::borrow(static_cast<std::byte*>(block.data()) + offset, spec->shape,
-                                   spec->dtype, impl_->device, [block] {});
-    tensor.copy_from(initialize(spec->init, spec->shape, spec->dtype, seed(), spec->name));
-    offset += aligned(tensor.bytes());
-    impl_->add(spec->name, spec->role, std::move(tensor));
+  const std::vector<Tensor> tensors = allocate(missing, impl_->separate_allocations, impl_->device);
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    const StateSpec& spec = *missing[i];
+    tensors[i].copy_from(initialize(spec.init, spec.shape, spec.dtype, seed(), spec.name));
+    impl_->add(spec.name, spec.role, tensors[i]);
   }
 }
 

@@ -12,6 +12,9 @@ namespace engine {
 
 struct StoreOptions {
   std::uint64_t seed = 1;
+  // One allocation per entry instead of one per declare(): guard pages see every overrun. For
+  // tests.
+  bool separate_allocations = false;
 };
 
 // Named tensors that persist between steps: parameters, optimizer slots, running statistics, the
