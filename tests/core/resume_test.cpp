@@ -69,6 +69,17 @@ TEST_P(Resume, PiecesOfARunMakeNoDifference) {
   }
 }
 
+// An allocation for each tensor shows every overrun to the emulator's guard pages.
+TEST_P(Resume, OneAllocationATensorOrAnArenaMakesNoDifference) {
+  for (const Device& device : test_devices()) {
+    const TrainingModel model;
+    Store arena(device, {.seed = 3}), separate(device, {.seed = 3, .separate_allocations = true});
+    model.compile_step(arena, {.precision = GetParam()}).run(6);
+    model.compile_step(separate, {.precision = GetParam(), .separate_allocations = true}).run(6);
+    expect_same(arena, separate);
+  }
+}
+
 TEST_P(Resume, AnotherSeedGivesOtherNumbers) {
   const CompileOptions options{.precision = GetParam()};
   const TrainingModel model;

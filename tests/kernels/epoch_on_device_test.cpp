@@ -45,10 +45,11 @@ Graph epoch_graph() {
 
 // The state after twelve steps, which are run as in `pieces`.
 Store after_steps(const Device& device, const std::vector<std::int64_t>& pieces,
-                  std::vector<Tensor>* taken = nullptr) {
+                  std::vector<Tensor>* taken = nullptr, bool separate_allocations = false) {
   const Graph graph = epoch_graph();
-  Store store(device, {.seed = 99});
-  Executable step = compile(graph, store, {.precision = Precision::f32});
+  Store store(device, {.seed = 99, .separate_allocations = separate_allocations});
+  Executable step = compile(
+      graph, store, {.precision = Precision::f32, .separate_allocations = separate_allocations});
   step.set_input("images", random_tensor({kRows, 6, 5, 3}, DType::u8, 1, {0, 256}));
   for (const std::int64_t piece : pieces) {
     step.run(piece);
@@ -82,6 +83,19 @@ TEST(EpochOnDevice, PiecesOfARunMakeNoDifference) {
     const Store parts = after_steps(device, {5, 1, 6});
     for (const char* name : {"w", "velocity", "norms"}) {
       EXPECT_TRUE(same_bits(whole.get(name).to(Device::cpu()), parts.get(name).to(Device::cpu())))
+          << name << " on " << device;
+    }
+  }
+}
+
+// An allocation for each tensor shows every overrun to the emulator's guard pages.
+TEST(EpochOnDevice, OneAllocationATensorOrAnArenaMakesNoDifference) {
+  for (const Device& device : test_devices()) {
+    const Store arena = after_steps(device, {6});
+    const Store separate = after_steps(device, {6}, nullptr, true);
+    for (const char* name : {"w", "velocity", "norms"}) {
+      EXPECT_TRUE(
+          same_bits(arena.get(name).to(Device::cpu()), separate.get(name).to(Device::cpu())))
           << name << " on " << device;
     }
   }

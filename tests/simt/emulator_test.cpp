@@ -1,3 +1,5 @@
+#include <functional>
+
 #include <gtest/gtest.h>
 
 #include "kernels/block_order.h"
@@ -253,12 +255,43 @@ TEST_F(StreamTest, UnjoinedForkIsReported) {
   EXPECT_EQ(reports()[0].kind, "capture");
 }
 
+// `call` while `stream` is captured; the capture has to end as it deserves.
+cudaError_t while_capturing(cudaStream_t stream, const std::function<cudaError_t()>& call) {
+  EXPECT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
+  const cudaError_t error = call();
+  cudaGraph_t graph = nullptr;
+  EXPECT_EQ(cudaStreamEndCapture(stream, &graph),
+            error == cudaSuccess ? cudaSuccess : cudaErrorStreamCaptureInvalidated);
+  EXPECT_EQ(graph == nullptr, error != cudaSuccess);
+  if (graph) cudaGraphDestroy(graph);
+  EXPECT_EQ(reports().size(), error == cudaSuccess ? 0u : 1u) << all_reports();
+  return error;
+}
+
 TEST_F(StreamTest, SynchronisingACapturingStreamIsReported) {
-  cudaStreamBeginCapture(first, cudaStreamCaptureModeGlobal);
-  EXPECT_EQ(cudaStreamSynchronize(first), cudaErrorStreamCaptureUnsupported);
-  cudaGraph_t graph;
-  cudaStreamEndCapture(first, &graph);
-  cudaGraphDestroy(graph);
+  EXPECT_EQ(while_capturing(first, [&] { return cudaStreamSynchronize(first); }),
+            cudaErrorStreamCaptureUnsupported);
+}
+
+TEST_F(StreamTest, SynchronisingTheDeviceWhileCapturingIsReported) {
+  EXPECT_EQ(while_capturing(first, [] { return cudaDeviceSynchronize(); }),
+            cudaErrorStreamCaptureUnsupported);
+}
+
+TEST_F(StreamTest, AllocatingWhileCapturingIsReported) {
+  void* p = nullptr;
+  EXPECT_EQ(while_capturing(first, [&] { return cudaMalloc(&p, 4); }),
+            cudaErrorStreamCaptureUnsupported);
+}
+
+// The default stream would wait for a captured one, unless that is non-blocking.
+TEST_F(StreamTest, DefaultStreamWorkWhileCapturingABlockingStreamIsReported) {
+  const auto work = [&] { return cudaMemsetAsync(x.data(), 0, 4, nullptr); };
+  EXPECT_EQ(while_capturing(first, work), cudaSuccess);
+  cudaStream_t blocking = nullptr;
+  cudaStreamCreate(&blocking);
+  EXPECT_EQ(while_capturing(blocking, work), cudaErrorStreamCaptureImplicit);
+  cudaStreamDestroy(blocking);
 }
 
 TEST_F(StreamTest, LaunchedKernelsAreRecorded) {

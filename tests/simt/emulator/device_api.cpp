@@ -39,6 +39,7 @@ constexpr ErrorText kErrors[] = {
     ENGINE_SIMT_ERROR(cudaErrorNotSupported, "operation not supported"),
     ENGINE_SIMT_ERROR(cudaErrorStreamCaptureUnsupported, "not permitted while capturing"),
     ENGINE_SIMT_ERROR(cudaErrorStreamCaptureInvalidated, "the capture became invalid"),
+    ENGINE_SIMT_ERROR(cudaErrorStreamCaptureImplicit, "would depend on a captured stream"),
     ENGINE_SIMT_ERROR(cudaErrorStreamCaptureUnjoined, "a forked stream was not joined"),
 };
 #undef ENGINE_SIMT_ERROR

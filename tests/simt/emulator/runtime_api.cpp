@@ -90,12 +90,14 @@ extern "C" {
 cudaError_t cudaMalloc(void** p, size_t bytes) {
   if (sticky_error() != cudaSuccess) return returned(sticky_error());
   if (const cudaError_t error = planned_failure("cudaMalloc")) return error;
+  if (const cudaError_t error = refuse_while_capturing("an allocation")) return error;
   runtime_counters.allocations++;
   *p = bytes && live_device_bytes() + bytes <= machine().memory_bytes ? heap_allocate(bytes)
                                                                       : nullptr;
   return *p || !bytes ? cudaSuccess : returned(cudaErrorMemoryAllocation);
 }
 cudaError_t cudaFree(void* p) {
+  if (const cudaError_t error = refuse_while_capturing("cudaFree")) return error;
   drain_all_streams();
   if (!p) return cudaSuccess;
   if (!heap_free(p)) {

@@ -31,6 +31,9 @@ cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> perform);
 void drain_stream(cudaStream_t stream);
 void drain_all_streams();
 bool is_capturing(cudaStream_t stream);
+// For calls that no capture allows, or none of a stream that waits for the default stream: an error
+// and a report while there is one.
+cudaError_t refuse_while_capturing(const char* call, bool only_blocking = false);
 
 // An error of a kernel stays until reset(); others are returned once.
 cudaError_t sticky_error();

@@ -23,6 +23,9 @@ void record_launch(const char* kernel) {
 const std::set<std::string>& launched_kernels() {
   return launched;
 }
+void forget_launched_kernels() {
+  launched.clear();
+}
 
 namespace {
 
@@ -32,6 +35,7 @@ struct GraphNode {
 };
 struct Graph {
   std::vector<GraphNode> nodes;
+  bool is_invalid = false;  // something happened that cannot be captured
 };
 
 struct Stream;
@@ -169,18 +173,32 @@ cudaError_t enqueue(cudaStream_t given, std::function<cudaError_t()> perform) {
     stream->capture.tail = {static_cast<int>(graph->nodes.size()) - 1};
     return cudaSuccess;
   }
-  runtime_counters.operations[stream == &null_stream ? nullptr : given]++;
   if (stream == &null_stream) {
+    if (cudaError_t error = refuse_while_capturing("work on the default stream", true))
+      return error;
     for (Stream* other : streams) {
       if (!(other->flags & cudaStreamNonBlocking) && !other->capture.graph) drain(other);
     }
   }
+  runtime_counters.operations[stream == &null_stream ? nullptr : given]++;
   push(stream, {Item::Kind::kRun, std::move(perform)});
   return stream == &null_stream || !config().lazy_streams ? returned(sticky) : cudaSuccess;
 }
 
 bool is_capturing(cudaStream_t stream) {
   return stream_of(stream)->capture.graph != nullptr;
+}
+
+cudaError_t refuse_while_capturing(const char* call, bool only_blocking) {
+  for (Stream* stream : streams) {
+    if (!stream->capture.graph) continue;
+    if (only_blocking && stream->flags & cudaStreamNonBlocking) continue;
+    stream->capture.graph->is_invalid = true;
+    report("capture", "%s while a stream is captured", call);
+    return returned(only_blocking ? cudaErrorStreamCaptureImplicit
+                                  : cudaErrorStreamCaptureUnsupported);
+  }
+  return cudaSuccess;
 }
 
 void drain_stream(cudaStream_t stream) {
@@ -240,7 +258,11 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (is_capturing(stream)) {
     report("capture", "cudaStreamSynchronize on a capturing stream");
+    stream_of(stream)->capture.graph->is_invalid = true;
     return returned(cudaErrorStreamCaptureUnsupported);
+  }
+  if (stream_of(stream) == &null_stream) {
+    if (cudaError_t error = refuse_while_capturing("cudaStreamSynchronize", true)) return error;
   }
   runtime_counters.synchronisations++;
   drain(stream_of(stream));
@@ -252,6 +274,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   return returned(sticky);
 }
 cudaError_t cudaDeviceSynchronize() {
+  if (cudaError_t error = refuse_while_capturing("cudaDeviceSynchronize")) return error;
   runtime_counters.synchronisations++;
   drain_all_streams();
   return returned(sticky);
@@ -326,7 +349,6 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t given, cudaStreamCaptureMode) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t given, cudaGraph_t* result) {
-  if (const cudaError_t error = planned_failure("cudaStreamEndCapture")) return error;
   Stream* const stream = stream_of(given);
   const Capture capture = stream->capture;
   if (!capture.graph || capture.origin != stream) {
@@ -337,6 +359,12 @@ cudaError_t cudaStreamEndCapture(cudaStream_t given, cudaGraph_t* result) {
     if (other->capture.graph != capture.graph) continue;
     joined = joined && is_joined(*capture.graph, capture.tail, other->capture.tail);
     other->capture = {};
+  }
+  const cudaError_t planned = planned_failure("cudaStreamEndCapture");
+  if (capture.graph->is_invalid || planned != cudaSuccess) {
+    *result = nullptr;
+    delete capture.graph;
+    return returned(planned != cudaSuccess ? planned : cudaErrorStreamCaptureInvalidated);
   }
   if (!joined) {
     *result = nullptr;
