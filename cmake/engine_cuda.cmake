@@ -8,8 +8,11 @@ set(ENGINE_CUDA_ARCHITECTURES "80;90a" CACHE STRING "Compute capabilities to bui
 
 set(engine_has_cuda OFF)
 if(NOT ENGINE_CUDA STREQUAL "OFF")
-  if(NOT CMAKE_CUDA_COMPILER AND EXISTS /usr/local/cuda/bin/nvcc)
-    set(CMAKE_CUDA_COMPILER /usr/local/cuda/bin/nvcc)
+  if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+    find_program(ENGINE_NVCC nvcc PATHS ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES bin)
+    if(ENGINE_NVCC)
+      set(CMAKE_CUDA_COMPILER ${ENGINE_NVCC})
+    endif()
   endif()
   # enable_language() asks for architectures; ours are given per target.
   set(CMAKE_CUDA_ARCHITECTURES OFF)

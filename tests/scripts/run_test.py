@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""scripts/run.sh and cuda_options.sh with a made-up nvidia-smi, nvcc and cmake.
+
+run_test.py SOURCE_FOLDER
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SOURCE = pathlib.Path(sys.argv.pop(1)).resolve()
+
+SMI = """\
+case "$*" in
+  *compute_cap*) printf '%s\\n' {gpus} ;;
+  *) echo '| NVIDIA-SMI 1.2.3    Driver Version: 1.2.3    CUDA Version: {driver}     |' ;;
+esac
+"""
+NVCC = """\
+case "$1" in
+  --version) echo 'Cuda compilation tools, release {release}, V{release}.20' ;;
+  --list-gpu-arch) printf 'compute_%s\\n' 80 86 89 90 ;;
+esac
+"""
+# Configures like the real one as far as run.sh looks; "builds" a cnn that tells how it was called.
+CMAKE = """\
+echo "cmake $*" >>"$CALLS"
+[[ $1 == -S ]] || exit 0
+shift 2; build=$2; shift 2
+mkdir -p "$build/bin"; touch "$build/build.ninja"
+for option in "$@"; do
+  [[ $option == -D* ]] || continue
+  option=${option#-D}
+  sed -i "/^${option%%=*}:/d" "$build/CMakeCache.txt" 2>/dev/null
+  echo "${option%%=*}:STRING=${option#*=}" >>"$build/CMakeCache.txt"
+done
+printf '#!/bin/bash\\necho "cnn $*"; echo "report: runs/x/report.html"\\n' >"$build/bin/cnn"
+chmod +x "$build/bin/cnn"
+"""
+
+
+class Machine(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="some where ")
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        (self.root / "bin").mkdir()
+
+    def program(self, name, body):
+        path = self.root / "bin" / name
+        path.write_text("#!/bin/bash\n" + body)
+        path.chmod(0o755)
+        return path
+
+    def gpu(self, *gpus, driver="13.0"):
+        self.program("nvidia-smi", SMI.format(gpus=" ".join(gpus), driver=driver))
+
+    def nvcc(self, release, name="nvcc"):
+        return self.program(name, NVCC.format(release=release))
+
+    def run_script(self, script, *arguments, **environment):
+        # Without this machine's own driver and toolkit.
+        system = self.root / "system"
+        if not system.exists():
+            system.mkdir()
+            for tool in ("bash", "sed", "sort", "head", "tr", "grep", "cat", "dirname", "nproc", "mkdir",
+                         "touch", "chmod", "echo", "printf"):
+                (system / tool).symlink_to(shutil.which(tool))
+        env = {"PATH": f"{self.root / 'bin'}:{system}", "CUDA_PATH": str(self.root / "nowhere"),
+               "CALLS": str(self.root / "calls"), **environment}
+        result = subprocess.run([script, *arguments], env=env, capture_output=True, text=True,
+                                cwd=self.root)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout.splitlines(), result.stderr
+
+    def options(self, **environment):
+        return self.run_script(SOURCE / "scripts/cuda_options.sh", **environment)
+
+    def refused(self, *words, **environment):
+        options, said = self.options(**environment)
+        self.assertEqual(options, ["-DENGINE_CUDA=OFF"])
+        self.assertEqual(said.count("\n"), 1, said)
+        self.assertIn("training uses the CPU", said)
+        for word in words:
+            self.assertIn(word, said)
+
+    def accepted(self, architectures, **environment):
+        options, said = self.options(**environment)
+        self.assertEqual(options, ["-DENGINE_CUDA=AUTO",
+                                   "-DENGINE_CUDA_ARCHITECTURES=" + architectures])
+        self.assertEqual(said, "")
+
+    def test_no_driver_is_nothing_to_talk_about(self):
+        self.nvcc("13.0")
+        self.assertEqual(self.options(), (["-DENGINE_CUDA=OFF"], ""))
+        self.program("nvidia-smi", "echo 'could not communicate with the driver'; exit 9")
+        self.assertEqual(self.options(), (["-DENGINE_CUDA=OFF"], ""))
+
+    def test_builds_for_the_gpu_that_is_there(self):
+        self.nvcc("13.0")
+        self.gpu("9.0")
+        self.accepted("90a")
+        self.gpu("8.9", "8.0", "8.9")
+        self.accepted("80;89")
+        self.gpu("12.0")  # not known to this nvcc: PTX
+        self.accepted("80")
+        self.gpu("7.5", "8.6")
+        self.accepted("86")
+
+    def test_toolkit_versions(self):
+        self.gpu("9.0")
+        self.nvcc("12.6")
+        self.accepted("90a")
+        self.nvcc("12.10")
+        self.accepted("90a")
+        self.nvcc("12.4")
+        self.refused("is of CUDA 12.4", "get CUDA 12.6 or later", "developer.nvidia.com")
+
+    def test_no_toolkit(self):
+        self.gpu("9.0", driver="12.8")
+        self.refused("there is no nvcc", "get CUDA 12.6 or later (this driver runs up to 12.8)")
+        self.program("nvcc", "exit 1")
+        self.refused("does not run", "developer.nvidia.com")
+
+    def test_nvcc_of_the_environment(self):
+        self.gpu("9.0")
+        self.nvcc("11.8")
+        self.accepted("90a", CUDACXX=str(self.nvcc("12.9", "other-nvcc")))
+        (self.root / "bin/nvcc").unlink()
+        (self.root / "toolkit/bin").mkdir(parents=True)
+        (self.root / "bin/other-nvcc").rename(self.root / "toolkit/bin/nvcc")
+        self.accepted("90a", CUDA_PATH=str(self.root / "toolkit"))
+
+    def test_driver_older_than_the_toolkit(self):
+        self.nvcc("13.0")
+        self.gpu("9.0", driver="12.8")
+        self.refused("the driver runs CUDA up to 12.8", "is of 13.0", "update the driver")
+
+    def test_gpu_too_old(self):
+        self.nvcc("13.0")
+        self.gpu("7.5", "6.1")
+        self.refused("compute capability 6.1, 7.5", "8.0 or later")
+
+    def test_run_configures_for_the_gpu_and_trains(self):
+        scripts = self.root / "engine/scripts"
+        scripts.mkdir(parents=True)
+        for name in ("run.sh", "cuda_options.sh"):
+            shutil.copy(SOURCE / "scripts" / name, scripts)
+        (scripts / "install_dependencies.sh").write_text("#!/bin/bash\n")
+        (scripts / "install_dependencies.sh").chmod(0o755)
+        self.program("cmake", CMAKE)
+        calls = self.root / "calls"
+
+        printed, said = self.run_script(scripts / "run.sh", "--epochs", "3")
+        self.assertEqual(printed[0], "cnn train --epochs 3")
+        self.assertEqual(said, "")
+        configured, built = calls.read_text().splitlines()
+        self.assertIn("-DENGINE_CUDA=OFF", configured)
+        self.assertIn("--target cnn", built)
+
+        # A toolkit that is too old changes nothing but what is said; a good one configures again.
+        self.gpu("9.0")
+        self.nvcc("11.8")
+        calls.unlink()
+        printed, said = self.run_script(scripts / "run.sh")
+        self.assertEqual(printed[0], "cnn train")
+        self.assertIn("get CUDA 12.6 or later", said)
+        self.assertEqual(len(calls.read_text().splitlines()), 1)
+        self.nvcc("12.9")
+        calls.unlink()
+        self.run_script(scripts / "run.sh")
+        configured, _ = calls.read_text().splitlines()
+        self.assertIn("-DENGINE_CUDA=AUTO -DENGINE_CUDA_ARCHITECTURES=90a", configured)
+        calls.unlink()
+        self.run_script(scripts / "run.sh")
+        self.assertEqual(len(calls.read_text().splitlines()), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
