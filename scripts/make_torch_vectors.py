@@ -214,6 +214,16 @@ def import_torch():
     }
 
 
+@vectors
+def predict():
+    """A net as torch.save(net.state_dict()) names it, and its answers (tests/consumer)."""
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 6, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(), torch.nn.Linear(6 * 4 * 4, 5))
+    pictures = torch.rand(2, 3, 8, 8)
+    return {"pictures": channels_last(pictures), "answers": net(pictures), **net.state_dict()}
+
+
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or MAKERS:
