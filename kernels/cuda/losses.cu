@@ -15,8 +15,8 @@ constexpr unsigned kAllLanes = 0xffffffffu;
 
 // --- row by row ---
 
-struct Largest {  // a NaN on either side wins
-  __device__ static float apply(float a, float b) { return a < b || b != b ? b : a; }
+struct Largest {  // may lose a NaN, which then shows in the sum
+  __device__ static float apply(float a, float b) { return a < b ? b : a; }
 };
 struct Total {
   __device__ static float apply(float a, float b) { return a + b; }

@@ -75,15 +75,17 @@ __device__ void load_repeated(const T* small, RepeatedIndex index, std::int64_t 
   }
 }
 
-// Blocks of `threads` threads with packs of N elements that stride over the large tensor. Where
-// that takes few more blocks, a thread stays with the same columns.
+// Blocks of `threads` threads with packs of N elements that stride over the large tensor: each
+// thread takes two packs or more, and where that needs few more blocks stays with the same columns.
 inline unsigned blocks_for_repeated(const Repetition& shape, int threads, int pack) {
   constexpr std::int64_t kMostBlocks = 2048;  // enough to fill a GPU
-  constexpr std::int64_t kMostRounding = 256;
+  constexpr std::int64_t kLeastPacks = 2;
   const std::int64_t block = std::int64_t{threads} * pack;
-  const std::int64_t blocks = std::min((shape.elements() + block - 1) / block, kMostBlocks);
-  const std::int64_t unit = shape.inner == 0 ? 1 : shape.inner / std::gcd(shape.inner, block);
-  const bool is_rounded = unit <= kMostRounding && blocks == kMostBlocks;
+  const std::int64_t part = block * kLeastPacks;
+  const std::int64_t blocks = std::min((shape.elements() + part - 1) / part, kMostBlocks);
+  // A stride of a multiple of `unit` blocks keeps the columns.
+  const std::int64_t unit = shape.inner / std::gcd(shape.inner, block);
+  const bool is_rounded = unit > 0 && 8 * unit <= blocks;
   return static_cast<unsigned>(is_rounded ? (blocks + unit - 1) / unit * unit : blocks);
 }
 

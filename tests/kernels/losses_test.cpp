@@ -178,6 +178,20 @@ TEST_P(LossLimits, HugeLogitsStayFinite) {
   EXPECT_TRUE(close_to(got[0], std::vector<double>{0, 0, 1e30f, 1e30f}, 0.0));
 }
 
+TEST_P(LossLimits, FarFromZeroSoftmaxIsThatOfTheDifferences) {
+  Graph graph;
+  const Value x = graph.input("x", {2, 3});
+  graph.output("softmax", softmax(x));
+  graph.output("loss", softmax_cross_entropy(x, graph.input("labels", {2}, DType::i32)));
+  const std::vector<float> values = {-1000, -1000, -1000, 1e30f, 1e30f, 1e30f};
+  const auto got = interpret(graph,
+                             {{"x", Tensor::from(values, {2, 3})},
+                              {"labels", Tensor::from(std::vector<std::int32_t>{0, 2}, {2})}},
+                             nullptr, GetParam());
+  EXPECT_TRUE(close_to(got[0], std::vector<double>(6, 1.0 / 3), 0x1p-23));
+  EXPECT_TRUE(close_to(got[1], std::vector<double>(2, std::log(3.0)), 0x1p-22));
+}
+
 TEST_P(LossLimits, TakeAnEmptyBatch) {
   Graph graph;
   Value x = graph.input("x", {0, 3});
