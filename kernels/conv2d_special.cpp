@@ -62,7 +62,8 @@ FewChannelsPlan few_channels_plan(Conv2dDirection direction, const Conv2dProblem
   if (direction == Conv2dDirection::backward_weights) {
     plan.tiles = few_channels_tiles(problem, 64);
     plan.channels = 64;
-    plan.shared_bytes = 4 * (64 * 64 + line_elements(plan.tiles));
+    plan.shared_bytes = dtype == DType::f32 ? 4 * (64 * 64 + line_elements(plan.tiles))
+                                            : 2 * (64 * 72 + line_elements(plan.tiles));
     return plan;
   }
   plan.tiles = few_channels_tiles(problem, 128);
@@ -84,9 +85,9 @@ bool few_channels_takes(Conv2dDirection direction, const Conv2dProblem& p, DType
   if (std::max({p.kh, p.kw, g.stride.h, g.stride.w, p.oc}) > kMostExtent) return false;
   const std::int64_t steps = p.kh * p.kw * p.ic;
   if (direction == Conv2dDirection::backward_weights) {
-    // A block has room for 16 warps with 28 elements each. In bf16 tensor cores win as soon as the
-    // multiply-adds take much longer than the reading of dy.
-    if (steps > (dtype == DType::f32 ? 16 * 28 : 64)) return false;
+    // A block has room for 16 warps with 28 elements each; on tensor cores for 5 with 32, beyond
+    // which general products are faster.
+    if (steps > (dtype == DType::f32 ? 16 * 28 : 5 * 32)) return false;
   }
   if (steps > kMostExtent) return false;
   return few_channels_plan(direction, p, dtype).shared_bytes <= kMostShared;

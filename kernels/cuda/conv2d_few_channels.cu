@@ -160,11 +160,13 @@ std::unique_ptr<Kernel> prepare_few_channels_forward_f32(const Conv2dPlan& plan,
 
 std::unique_ptr<Kernel> prepare_conv2d_few_channels(const Conv2dPlan& plan,
                                                     const PrepareContext& context) {
+  const bool is_f32 = context.inputs[0].dtype == DType::f32;
   if (plan.direction == Conv2dDirection::backward_weights) {
-    return prepare_few_channels_backward_weights(plan, context);
+    return is_f32 ? prepare_few_channels_weights_f32(plan, context)
+                  : prepare_few_channels_weights_bf16(plan, context);
   }
-  return context.inputs[0].dtype == DType::f32 ? prepare_few_channels_forward_f32(plan, context)
-                                               : prepare_few_channels_forward_bf16(plan, context);
+  return is_f32 ? prepare_few_channels_forward_f32(plan, context)
+                : prepare_few_channels_forward_bf16(plan, context);
 }
 
 }  // namespace engine::cuda

@@ -68,7 +68,9 @@ std::unique_ptr<Kernel> prepare_few_channels_forward_f32(const Conv2dPlan& plan,
                                                          const PrepareContext& context);
 std::unique_ptr<Kernel> prepare_few_channels_forward_bf16(const Conv2dPlan& plan,
                                                           const PrepareContext& context);
-std::unique_ptr<Kernel> prepare_few_channels_backward_weights(const Conv2dPlan& plan,
-                                                              const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_few_channels_weights_f32(const Conv2dPlan& plan,
+                                                         const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_few_channels_weights_bf16(const Conv2dPlan& plan,
+                                                          const PrepareContext& context);
 
 }  // namespace engine::cuda

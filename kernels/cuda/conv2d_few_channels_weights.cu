@@ -1,4 +1,5 @@
-// Convolutions of 1 to 4 input channels: the gradient of the weights. Not run on a GPU yet.
+// Convolutions of 1 to 4 input channels: the gradient of the weights in f32. Not run on a GPU
+// yet.
 #include "engine/kernels/cuda/conv2d_few_channels.h"
 #include "engine/kernels/cuda/sum_parts.h"
 
@@ -27,21 +28,20 @@ Shares shares_of(int steps) {
 }
 
 // dy of the tile's pixels [pixel][channel], by all threads; a warp reads a pixel at a time.
-template <class T>
 __device__ void load_slopes(const Conv2dMap& map, const FewChannelsTiles& tiles,
-                            const FewChannelsTile& tile, int first_channel, const T* dy,
+                            const FewChannelsTile& tile, int first_channel, const float* dy,
                             float* slopes) {
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   for (int pixel = warp; pixel < kTilePixels; pixel += static_cast<int>(blockDim.x) / 32) {
     const int oh = tile.oh + (pixel >> tiles.log_tile_w);
     const int ow = tile.ow + (pixel & (tile_width(tiles) - 1));
     if (oh >= map.oh || ow >= map.ow) continue;  // is not read
-    const T* from =
+    const float* from =
         dy + ((static_cast<std::int64_t>(tile.image) * map.oh + oh) * map.ow + ow) * map.oc;
 #pragma unroll
     for (int i = lane; i < kChannels; i += 32) {
       const int channel = first_channel + i;
-      slopes[pixel * kChannels + i] = channel < map.oc ? load(from[channel]) : 0.0f;
+      slopes[pixel * kChannels + i] = channel < map.oc ? from[channel] : 0.0f;
     }
   }
 }
@@ -71,11 +71,10 @@ __device__ void add_splits(const Shares& shares, int chunk, int split, float* sh
 // Floor: dy and x read once, 2 kh kw ic FLOP for each element of dy. With kh kw ic = 27 the FLOP
 // take as long as the bytes of bf16 on an H100, and 0.7 of the time of those of f32; from 40 on
 // they bound f32 too. A pixel costs 9 reads of shared memory for 56 multiply-adds.
-template <class T>
 __global__ void __launch_bounds__(32 * kMostWarps)
     conv2d_backward_weights_few_channels_kernel(const __grid_constant__ Conv2dMap map,
                                                 const __grid_constant__ FewChannelsTiles tiles,
-                                                Shares shares, const T* x, const T* dy,
+                                                Shares shares, const float* x, const float* dy,
                                                 float* parts) {
   ENGINE_DYNAMIC_SHARED(float, slopes);
   float* lines = slopes + kTilePixels * kChannels;
@@ -133,11 +132,12 @@ __global__ void __launch_bounds__(32 * kMostWarps)
   }
 }
 
-template <class T>
-std::unique_ptr<Kernel> backward_weights(const Conv2dPlan& plan, const PrepareContext& context) {
+}  // namespace
+
+std::unique_ptr<Kernel> prepare_few_channels_weights_f32(const Conv2dPlan& plan,
+                                                         const PrepareContext& context) {
   const Conv2dMap map = conv2d_map(plan.problem);
-  const FewChannelsPlan cut =
-      few_channels_plan(plan.direction, plan.problem, context.inputs[0].dtype);
+  const FewChannelsPlan cut = few_channels_plan(plan.direction, plan.problem, DType::f32);
   const FewChannelsTiles tiles = cut.tiles;
   const Shares shares = shares_of(tiles.steps);
   const std::int64_t sums_bytes = shares.splits > 1 ? 4 * shares.chunks * kWarpSums : 0;
@@ -149,20 +149,11 @@ std::unique_ptr<Kernel> backward_weights(const Conv2dPlan& plan, const PrepareCo
   return make_kernel(
       [=](const Stream& stream, const Buffers& buffers) {
         auto* parts = static_cast<float*>(buffers.scratch);
-        launch("conv2d_backward_weights_few_channels_kernel",
-               conv2d_backward_weights_few_channels_kernel<T>, config, stream_of(stream), map,
-               tiles, shares, buffers.in<T>(0), buffers.in<T>(1), parts);
+        ENGINE_LAUNCH(conv2d_backward_weights_few_channels_kernel, config, stream_of(stream), map,
+                      tiles, shares, buffers.in<float>(0), buffers.in<float>(1), parts);
         sum_parts(stream, parts, static_cast<int>(config.grid.x), count, buffers.out<float>(0));
       },
       std::int64_t{config.grid.x} * count * std::int64_t{sizeof(float)}, "few channels");
-}
-
-}  // namespace
-
-std::unique_ptr<Kernel> prepare_few_channels_backward_weights(const Conv2dPlan& plan,
-                                                              const PrepareContext& context) {
-  return context.inputs[0].dtype == DType::f32 ? backward_weights<float>(plan, context)
-                                               : backward_weights<__nv_bfloat16>(plan, context);
 }
 
 }  // namespace engine::cuda

@@ -118,9 +118,9 @@ __device__ __forceinline__ void consume(const typename C::Ring& ring, const Matm
 
 #endif
 
-// One thread of the first warpgroup loads, the other two warpgroups make 64 of the tile's 128 pixels
-// each, of C::Ring::kTileN filters, and write them from registers, while the next tile's stages
-// arrive. Floor: 2 * taps * channels operations an output on the tensor cores; a step of 64
+// One thread of the first warpgroup loads, the other two warpgroups make 64 of the tile's 128
+// pixels each, of C::Ring::kTileN filters, and write them from registers, while the next tile's
+// stages arrive. Floor: 2 * taps * channels operations an output on the tensor cores; a step of 64
 // channels reads 16 KiB of x and 128 bytes a filter, mostly from the L2 cache, as taps overlap.
 template <class C>
 __global__ void __launch_bounds__(kWgmmaThreads, 1)
@@ -147,8 +147,8 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1)
 // A convolution by one pixel is a product: all pixels are one row.
 Conv2dProblem flattened(const Conv2dProblem& problem) {
   const Conv2dGeometry& g = problem.geometry;
-  const bool is_product = problem.kh == 1 && problem.kw == 1 && g.stride == Extent2d(1) &&
-                          g.padding == Extent2d(0);
+  const bool is_product =
+      problem.kh == 1 && problem.kw == 1 && g.stride == Extent2d(1) && g.padding == Extent2d(0);
   if (!is_product) return problem;
   Conv2dProblem flat = problem;
   flat.iw = flat.ow = problem.n * problem.oh * problem.ow;

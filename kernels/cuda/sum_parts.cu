@@ -8,19 +8,20 @@ namespace engine::cuda {
 
 namespace {
 
-constexpr int kWidth = 8;  // floats: 32 bytes, the smallest piece that memory moves
-constexpr int kHeight = 32;
+constexpr int kThreads = 256;
+constexpr int kMostHeight = 32;  // leaves 32 bytes along x, the smallest piece that memory moves
 
-// A block makes 8 neighbouring sums; 32 threads share each. Floor: the parts read once, which are
-// in the L2 cache as a rule; then bound by latency, which is why a sum has many threads.
-__global__ void __launch_bounds__(kWidth* kHeight)
+// blockDim.y threads share each of blockDim.x neighbouring sums. Floor: the parts read once, which
+// are in the L2 cache as a rule; then bound by latency, which is why a sum has many threads.
+__global__ void __launch_bounds__(kThreads)
     sum_parts_kernel(const float* parts, int part_count, std::int64_t count, float* y) {
-  __shared__ float shared[kWidth * kHeight];
-  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * kWidth + threadIdx.x;
+  __shared__ float shared[kThreads];
+  const std::int64_t column = global_thread();
   float sum[1] = {};
   if (column < count) {
 #pragma unroll 4
-    for (int part = static_cast<int>(threadIdx.y); part < part_count; part += kHeight) {
+    for (int part = static_cast<int>(threadIdx.y); part < part_count;
+         part += static_cast<int>(blockDim.y)) {
       sum[0] += parts[part * count + column];
     }
   }
@@ -32,9 +33,13 @@ __global__ void __launch_bounds__(kWidth* kHeight)
 
 void sum_parts(const Stream& stream, const float* parts, int part_count, std::int64_t count,
                float* y) {
+  int height = 1;
+  while (height < kMostHeight && height < part_count) height *= 2;
+  const int width = kThreads / height;
   ENGINE_LAUNCH(
       sum_parts_kernel,
-      (LaunchConfig{.grid = dim3(blocks_for(count, kWidth)), .block = dim3(kWidth, kHeight)}),
+      (LaunchConfig{.grid = dim3(blocks_for(count, width)),
+                    .block = dim3(static_cast<unsigned>(width), static_cast<unsigned>(height))}),
       stream_of(stream), parts, part_count, count, y);
 }
 

@@ -24,6 +24,8 @@ const Conv2dCase kFewChannelsCases[] = {
     {"two_channels_unequal", 1, 11, 7, 2, 21, 3, 5, 2, 1, 1, 2},
     {"four_channels_7x7_stride_2", 1, 11, 13, 4, 64, 7, 7, 2, 2, 3, 3},
     {"rgb_11x11_stride_4", 1, 11, 15, 3, 33, 11, 11, 4, 4, 2, 2},
+    {"rgb_7x7_stride_2", 1, 13, 12, 3, 24, 7, 7, 2, 2, 3, 3},
+    {"one_channel_7x7", 1, 9, 10, 1, 16, 7, 7, 1, 1, 3, 3},
     {"one_channel_wide_kernel", 1, 7, 29, 1, 32, 5, 20, 2, 2},
     {"stride_over_kernel", 2, 13, 10, 4, 8, 2, 2, 3, 4},
     {"one_by_one", 1, 5, 6, 3, 40, 1, 1},
@@ -141,6 +143,29 @@ TEST_P(Conv2dDepthwise, BackwardWeightsMatchReference) {
 }
 INSTANTIATE_TEST_SUITE_P(Table, Conv2dDepthwise, on_devices(kDepthwiseCases), device_case_name);
 
+// Beside an image narrower than its tiles, in the gradient of the weights: dy of 0 stands there,
+// but x may hold anything.
+TEST(Conv2dSpecialValues, FewChannelsSumOnlyPixelsThatExist) {
+  const Conv2dCase c{"", 1, 6, 6, 1, 8, 3, 3};
+  for (const Device& device : test_devices()) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      std::vector<float> x(36, 1.0f), dy(static_cast<std::size_t>(c.y_size()), 1.0f);
+      x[35] = NAN;  // only the last element of the last window
+      Graph graph;
+      graph.output("dw", conv2d_backward_weights(graph.input("x", x_shape(c), dtype),
+                                                 graph.input("dy", y_shape(c), dtype), w_shape(c),
+                                                 geometry_of(c)));
+      const Tensor dw = interpret(graph,
+                                  {{"x", Tensor::from(x, x_shape(c)).to(dtype)},
+                                   {"dy", Tensor::from(dy, y_shape(c)).to(dtype)}},
+                                  nullptr, device)[0];
+      std::vector<double> want(8 * 9, 16.0);
+      for (std::size_t i = 8; i < want.size(); i += 9) want[i] = NAN;
+      EXPECT_TRUE(close_to(dw, want, 0.0)) << dtype << device;
+    }
+  }
+}
+
 // A NaN, or an infinity under a weight of 0, reaches the pixels whose window holds it and no other.
 TEST(Conv2dSpecialValues, FewChannelsKeepNanWhereItIs) {
   const Conv2dCase c{"", 1, 9, 20, 3, 8, 3, 3, 1, 1, 1, 1};
@@ -182,13 +207,15 @@ TEST(Conv2dChoice, FewChannelsAreCutIntoTiles) {
             "16x8 pixels, 64 channels, 6272 tiles, 9504 bytes");
   EXPECT_EQ(plan_text(backward_weights, vgg, DType::f32),
             "8x8 pixels, 64 channels, 12544 tiles, 17584 bytes");
+  EXPECT_EQ(plan_text(backward_weights, vgg, DType::bf16),
+            "8x8 pixels, 64 channels, 12544 tiles, 9816 bytes");
   EXPECT_EQ(plan_text(backward_data, vgg, DType::f32), "no");
   EXPECT_EQ(plan_text(forward, vgg, DType::f16), "no");
   // 64 channels have no room, or there are fewer.
   const Conv2dCase alexnet{"", 1, 128, 128, 3, 96, 11, 11, 4, 4, 2, 2};
   EXPECT_EQ(plan_text(forward, alexnet, DType::f32),
             "16x8 pixels, 32 channels, 8 tiles, 85500 bytes");
-  EXPECT_EQ(plan_text(backward_weights, alexnet, DType::bf16), "no") << "tensor cores";
+  EXPECT_EQ(plan_text(backward_weights, alexnet, DType::bf16), "no") << "long filters";
   const Conv2dCase huge{"", 1, 128, 128, 4, 8, 64, 64};
   EXPECT_EQ(plan_text(forward, huge, DType::f32), "no");
   Conv2dCase more_channels = vgg, dilated = vgg, grouped = vgg;
