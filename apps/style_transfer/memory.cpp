@@ -21,7 +21,8 @@ constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
 // Start and copy of the picture in f32 (24), in 8 bits (3), as a PNG and inside the page (up to
 // 17).
 constexpr std::int64_t kHostBytesPerPixel = 44;
-constexpr int kSmallest = 32;  // pixels; nobody wants less
+constexpr std::int64_t kHostBytes = 3 << 20;  // the rest of the page and of what writes it
+constexpr int kSmallest = 32;                 // pixels; nobody wants less
 constexpr int kSizeStep = 16;
 
 // "VmHWM:   1234 kB" in a file of such lines.
@@ -99,11 +100,12 @@ MemoryCheck check_memory(const StyleSettings& settings, const Objective& objecti
     const Shape shape = scaled_pixels(content, side).shape();
     const std::int64_t step = planned_bytes(settings, objective, shape);
     // After the plan: what oneDNN keeps for itself is there by then.
-    return resident_bytes() + step + shape[1] * shape[2] * kHostBytesPerPixel;
+    return resident_bytes() + kHostBytes + step + shape[1] * shape[2] * kHostBytesPerPixel;
   };
   MemoryCheck check;
   try {
-    check.planned = plan_at(size);
+    // A small picture takes less than reading the weights took.
+    check.planned = std::max(plan_at(size), peak_resident_bytes());
   } catch (const InvalidArgument& error) {
     throw UsageError(join(settings.content, " at --size ", size, ": ", error.what()));
   }
