@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
+#include <cstdio>
 #include <vector>
 
-#include <cublas_v2.h>
 #include <cuda_runtime.h>
 
-#include "bench/engine_bench/buffers.h"
+#include "bench/engine_bench/cuda_ceilings.h"
 #include "engine/core/backend.h"
 #include "engine/core/cuda/device_guard.h"
 #include "engine/core/cuda/handles.h"
@@ -89,13 +88,18 @@ std::string version_text(int version) {  // 12060 is 12.6
   return join(version / 1000, '.', version % 1000 / 10);
 }
 
-void check(cublasStatus_t status, const char* call) {
-  if (status != CUBLAS_STATUS_SUCCESS) {
-    throw CudaError(join(call, ": ", cublasGetStatusString(status)));
-  }
+double copy_rate(const Device& device, Stopwatch& stopwatch, double limit) {
+  const std::int64_t bytes =
+      std::min<std::int64_t>(std::int64_t{1} << 30, cuda_free_bytes(device) / 8);
+  const Tensor from = Tensor::zeros({bytes}, DType::u8, device);
+  const Tensor to = Tensor::zeros({bytes}, DType::u8, device);
+  const double seconds = settled_seconds(
+      stopwatch, [&](const Stream& stream) { to.copy_from(from, stream); }, limit);
+  return 2 * static_cast<double>(bytes) / seconds;
 }
 
-// The median of the last blocks, once they have settled or the time is up.
+}  // namespace
+
 double settled_seconds(Stopwatch& stopwatch, const std::function<void(const Stream&)>& call,
                        double limit) {
   const auto block = stopwatch.block([&](const Stream& stream, int) { call(stream); }, 3, false);
@@ -108,44 +112,6 @@ double settled_seconds(Stopwatch& stopwatch, const std::function<void(const Stre
   const std::size_t last = std::min<std::size_t>(times.size(), 10);
   return spread_of({times.end() - static_cast<std::ptrdiff_t>(last), times.end()}).median;
 }
-
-double copy_rate(const Device& device, Stopwatch& stopwatch, double limit) {
-  const std::int64_t bytes =
-      std::min<std::int64_t>(std::int64_t{1} << 30, cuda_free_bytes(device) / 8);
-  const Tensor from = Tensor::zeros({bytes}, DType::u8, device);
-  const Tensor to = Tensor::zeros({bytes}, DType::u8, device);
-  const double seconds = settled_seconds(
-      stopwatch, [&](const Stream& stream) { to.copy_from(from, stream); }, limit);
-  return 2 * static_cast<double>(bytes) / seconds;
-}
-
-// cuBLAS, f32 without tf32 or bf16, f32 sums.
-double matrix_rate(const Device& device, Stopwatch& stopwatch, DType dtype, double limit) {
-  const int extent = dtype == DType::bf16 ? 8192 : 4096;
-  cublasHandle_t handle = nullptr;
-  check(cublasCreate(&handle), "cublasCreate");
-  const std::unique_ptr<cublasContext, cublasStatus_t (*)(cublasHandle_t)> owner(handle,
-                                                                                 cublasDestroy);
-  const Tensor a = random_tensor({{extent, extent}, dtype}, 1).to(device);
-  const Tensor b = random_tensor({{extent, extent}, dtype}, 2).to(device);
-  const Tensor c = Tensor::empty({extent, extent}, dtype, device);
-  const cudaDataType_t type = dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
-  const float one = 1, zero = 0;
-  const double seconds = settled_seconds(
-      stopwatch,
-      [&](const Stream& stream) {
-        check(cublasSetStream(handle, static_cast<cudaStream_t>(stream.native_handle())),
-              "cublasSetStream");
-        check(cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, extent, extent, extent, &one, a.data(),
-                           type, extent, b.data(), type, extent, &zero, c.data(), type, extent,
-                           CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
-              "cublasGemmEx");
-      },
-      limit);
-  return 2.0 * extent * extent * extent / seconds;
-}
-
-}  // namespace
 
 std::unique_ptr<Stopwatch> make_cuda_stopwatch(const Device& device) {
   return std::make_unique<EventClock>(device);
@@ -163,8 +129,10 @@ std::int64_t cuda_free_bytes(const Device& device) {
 }
 
 std::string cuda_pci_bus_id(const Device& device) {
+  const cudaDeviceProp properties = properties_of(device);
   char text[32] = {};
-  ENGINE_CUDA_CHECK(cudaDeviceGetPCIBusId(text, sizeof(text), device.index()));
+  std::snprintf(text, sizeof(text), "%08x:%02x:%02x.0", properties.pciDomainID, properties.pciBusID,
+                properties.pciDeviceID);
   return text;
 }
 
@@ -177,14 +145,14 @@ std::vector<std::pair<std::string, std::string>> cuda_versions(const Device& dev
           {"l2_bytes", join(properties.l2CacheSize)},
           {"cuda_driver_api", version_text(driver)},
           {"cuda_runtime", version_text(runtime)},
-          {"cublas", join(CUBLAS_VER_MAJOR, '.', CUBLAS_VER_MINOR, '.', CUBLAS_VER_PATCH)}};
+          {"cublas", cublas_version_text()}};
 }
 
 Ceilings measure_cuda_ceilings(const Device& device, double seconds) {
   const auto stopwatch = make_cuda_stopwatch(device);
   Ceilings ceilings;
-  ceilings.f32_flops_per_second = matrix_rate(device, *stopwatch, DType::f32, seconds);
-  ceilings.bf16_flops_per_second = matrix_rate(device, *stopwatch, DType::bf16, seconds);
+  ceilings.f32_flops_per_second = cublas_matrix_rate(device, *stopwatch, DType::f32, seconds);
+  ceilings.bf16_flops_per_second = cublas_matrix_rate(device, *stopwatch, DType::bf16, seconds);
   ceilings.copy_bytes_per_second = copy_rate(device, *stopwatch, seconds);
   return ceilings;
 }

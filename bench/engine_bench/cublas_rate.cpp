@@ -1,0 +1,50 @@
+#include <memory>
+
+#include <cublas_v2.h>
+
+#include "bench/engine_bench/buffers.h"
+#include "bench/engine_bench/cuda_ceilings.h"
+#include "engine/core/errors.h"
+#include "engine/core/tensor.h"
+
+namespace engine::bench {
+namespace {
+
+void check(cublasStatus_t status, const char* call) {
+  if (status != CUBLAS_STATUS_SUCCESS) {
+    throw CudaError(join(call, ": ", cublasGetStatusString(status)));
+  }
+}
+
+}  // namespace
+
+double cublas_matrix_rate(const Device& device, Stopwatch& stopwatch, DType dtype, double limit) {
+  const int extent = dtype == DType::bf16 ? 8192 : 4096;
+  cublasHandle_t handle = nullptr;
+  check(cublasCreate(&handle), "cublasCreate");
+  const std::unique_ptr<cublasContext, cublasStatus_t (*)(cublasHandle_t)> owner(handle,
+                                                                                 cublasDestroy);
+  const Tensor a = random_tensor({{extent, extent}, dtype}, 1).to(device);
+  const Tensor b = random_tensor({{extent, extent}, dtype}, 2).to(device);
+  const Tensor c = Tensor::empty({extent, extent}, dtype, device);
+  const cudaDataType_t type = dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+  const float one = 1, zero = 0;
+  const double seconds = settled_seconds(
+      stopwatch,
+      [&](const Stream& stream) {
+        check(cublasSetStream(handle, static_cast<cudaStream_t>(stream.native_handle())),
+              "cublasSetStream");
+        check(cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, extent, extent, extent, &one, a.data(),
+                           type, extent, b.data(), type, extent, &zero, c.data(), type, extent,
+                           CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+              "cublasGemmEx");
+      },
+      limit);
+  return 2.0 * extent * extent * extent / seconds;
+}
+
+std::string cublas_version_text() {
+  return join(CUBLAS_VER_MAJOR, '.', CUBLAS_VER_MINOR, '.', CUBLAS_VER_PATCH);
+}
+
+}  // namespace engine::bench
