@@ -64,6 +64,9 @@ std::unique_ptr<Kernel> prepare_algorithm(const Conv2dPlan& plan, const PrepareC
       return prepare_conv2d_depthwise(plan, context);
     case Conv2dAlgorithm::mma:
       return std::make_unique<WhereAligned>(prepare_mma(plan, context), plan, context);
+    case Conv2dAlgorithm::wgmma:
+      return std::make_unique<WhereAligned>(prepare_conv2d_wgmma_forward(plan, context), plan,
+                                            context);
   }
   return nullptr;
 }

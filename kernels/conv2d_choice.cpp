@@ -1,6 +1,7 @@
 #include "engine/kernels/conv2d_choice.h"
 
 #include <algorithm>
+#include <limits>
 #include <ostream>
 
 #include "engine/kernels/conv2d_special.h"
@@ -13,6 +14,7 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
 }
 
 constexpr std::int64_t kMostGridYz = 65535;
+constexpr std::int64_t kWgmmaChannels = 64;  // that one copy brings
 
 // The last one is for the forward direction only: filters lie in shared memory by 64 terms, and so
 // may be any multiple of 16; the other directions need 64 channels side by side.
@@ -94,6 +96,8 @@ std::ostream& operator<<(std::ostream& out, Conv2dAlgorithm algorithm) {
       return out << "depthwise";
     case Conv2dAlgorithm::mma:
       return out << "mma";
+    case Conv2dAlgorithm::wgmma:
+      return out << "wgmma";
   }
   return out;
 }
@@ -178,10 +182,52 @@ Conv2dChoice choose_conv2d_mma(const Conv2dQuery& query) {
   return best;
 }
 
+bool conv2d_wgmma_takes(const Conv2dQuery& query) {
+  const Conv2dProblem& p = query.problem;
+  const Extent2d& stride = p.geometry.stride;
+  const bool is_divided =
+      p.ih % stride.h == 0 && p.iw % stride.w == 0 && (stride.w == 1 || p.ic % kWgmmaChannels == 0);
+  const Conv2dProducts products = conv2d_products(query.direction, p);
+  return query.direction == Conv2dDirection::forward && query.dtype == DType::bf16 &&
+         query.gpu.capability == 90 && p.geometry.groups == 1 && p.ic % 8 == 0 && is_divided &&
+         products.m > 0 && products.n > 0 && products.k > 0 &&
+         products.m <= std::numeric_limits<std::int32_t>::max() / 2;
+}
+
+// Filters outside of y are computed for nothing; wide tiles read less of x.
+Conv2dChoice choose_conv2d_wgmma(const Conv2dQuery& query) {
+  struct Tile {
+    int n;
+    double cost;  // of a column, relative to the widest tile: a guess until a GPU is at hand
+  };
+  constexpr Tile kTiles[] = {{256, 1}, {128, 1.15}, {64, 1.5}};
+  const Conv2dProducts products = conv2d_products(query.direction, query.problem);
+  Conv2dChoice best{.algorithm = Conv2dAlgorithm::wgmma, .tile_m = 128};
+  double least = 0;
+  for (const Tile& tile : kTiles) {
+    const std::int64_t columns = ceil_div(products.n, tile.n);
+    const std::int64_t tiles = ceil_div(products.m, best.tile_m) * columns;
+    const std::int64_t rounds = ceil_div(tiles, query.gpu.multiprocessors);
+    const double cost = static_cast<double>(rounds * tile.n) * tile.cost;
+    if (least > 0 && cost >= least) continue;
+    least = cost;
+    best.tile_n = tile.n;
+  }
+  return best;
+}
+
 Conv2dChoice choose_conv2d(const Conv2dQuery& query) {
   if (depthwise_takes(query.problem, query.dtype)) return {.algorithm = Conv2dAlgorithm::depthwise};
   if (few_channels_takes(query.direction, query.problem, query.dtype)) {
     return {.algorithm = Conv2dAlgorithm::few_channels};
+  }
+  // Products with few tiles are left to mma, which splits their sums.
+  if (conv2d_wgmma_takes(query)) {
+    const Conv2dChoice choice = choose_conv2d_wgmma(query);
+    const Conv2dProducts products = conv2d_products(query.direction, query.problem);
+    const std::int64_t tiles =
+        ceil_div(products.m, choice.tile_m) * ceil_div(products.n, choice.tile_n);
+    if (tiles >= query.gpu.multiprocessors / 2) return choice;
   }
   return conv2d_mma_takes(query) ? choose_conv2d_mma(query) : choose_conv2d_plain(query);
 }

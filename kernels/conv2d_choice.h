@@ -18,7 +18,8 @@ enum class Conv2dAlgorithm : std::uint8_t {
   plain,         // any geometry and type, f32 multiply-adds
   few_channels,  // of the input; these two see conv2d_special.h
   depthwise,
-  mma,  // bf16 and f16 on tensor cores of 8.0 and later; channels of a group in eights
+  mma,    // bf16 and f16 on tensor cores of 8.0 and later; channels of a group in eights
+  wgmma,  // forward, bf16, on those of 9.0; one group, input channels in eights
 };
 std::ostream& operator<<(std::ostream& out, Conv2dAlgorithm algorithm);
 
@@ -52,6 +53,9 @@ Conv2dChoice choose_conv2d(const Conv2dQuery& query);
 Conv2dChoice choose_conv2d_plain(const Conv2dQuery& query);
 bool conv2d_mma_takes(const Conv2dQuery& query);
 Conv2dChoice choose_conv2d_mma(const Conv2dQuery& query);
+// A stride divides the image, and where it is along the width, 64 divides the channels.
+bool conv2d_wgmma_takes(const Conv2dQuery& query);
+Conv2dChoice choose_conv2d_wgmma(const Conv2dQuery& query);
 
 // A tile that conv2d_mma_*.cu compile, with what the cost model knows of it.
 struct Conv2dMmaTile {

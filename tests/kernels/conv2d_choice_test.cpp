@@ -89,5 +89,29 @@ TEST(Conv2dChoice, TilesFollowTheProblem) {
   EXPECT_EQ(mma(weights, 64, 32, 64, 64), "mma 64x64, 32 splits");
 }
 
+TEST(Conv2dChoice, WgmmaOnHopper) {
+  const auto h100 = [](const Conv2dProblem& p, DType dtype = DType::bf16,
+                       Conv2dDirection direction = Conv2dDirection::forward) {
+    return join(choose_conv2d({direction, p, dtype, {.capability = 90, .multiprocessors = 132}}));
+  };
+  const auto same = [](std::int64_t n, std::int64_t size, std::int64_t ic, std::int64_t oc) {
+    return problem({n, size, size, ic}, {oc, 3, 3, ic}, {.padding = 1});
+  };
+  EXPECT_EQ(h100(same(128, 56, 128, 256)), "wgmma 128x256");
+  EXPECT_EQ(h100(same(128, 56, 128, 128)), "wgmma 128x128");
+  EXPECT_EQ(h100(same(128, 56, 64, 64)), "wgmma 128x64");
+  EXPECT_EQ(h100(same(1, 14, 512, 512)).substr(0, 3), "mma");  // too few tiles
+  EXPECT_EQ(h100(same(128, 56, 128, 256), DType::f16).substr(0, 3), "mma");
+  EXPECT_EQ(h100(same(128, 56, 128, 256), DType::bf16, Conv2dDirection::backward_data).substr(0, 3),
+            "mma");
+  const Conv2dGeometry stride_2{.stride = 2, .padding = 1};
+  EXPECT_EQ(h100(problem({128, 56, 56, 64}, {128, 3, 3, 64}, stride_2)), "wgmma 128x128");
+  EXPECT_EQ(h100(problem({128, 55, 55, 64}, {128, 3, 3, 64}, stride_2)).substr(0, 3), "mma");
+  EXPECT_EQ(h100(problem({128, 56, 56, 32}, {128, 3, 3, 32}, stride_2)).substr(0, 3), "mma");
+  EXPECT_EQ(
+      h100(problem({128, 56, 56, 64}, {64, 3, 3, 32}, {.padding = 1, .groups = 2})).substr(0, 3),
+      "mma");
+}
+
 }  // namespace
 }  // namespace engine::cuda
