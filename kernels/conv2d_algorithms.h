@@ -28,7 +28,7 @@ std::unique_ptr<Kernel> prepare_conv2d_few_channels(const Conv2dPlan& plan,
                                                     const PrepareContext& context);
 std::unique_ptr<Kernel> prepare_conv2d_depthwise(const Conv2dPlan& plan,
                                                  const PrepareContext& context);
-// Compute capability 9.0, bf16; strides divide the image, pointers are aligned to 16 bytes.
+// What conv2d_wgmma_takes() says yes to; pointers are aligned to 16 bytes.
 std::unique_ptr<Kernel> prepare_conv2d_wgmma_forward(const Conv2dPlan& plan,
                                                      const PrepareContext& context);
 // Pointers are aligned to 16 bytes.

@@ -12,22 +12,10 @@
 
 namespace engine::cuda {
 
-namespace {
-
-// kCluster blocks, with neighbouring tiles of pixels, share the filters.
-template <int kTileN, int kCluster_, int kStages>
-struct Config {
-  using Ring = WgmmaRing<kTileN, kStages>;
-  static constexpr int kCluster = kCluster_;
-};
-using Config64 = Config<64, 1, 8>;  // 192 KiB each
-using Config128 = Config<128, 1, 6>;
-using Config256 = Config<256, 2, 4>;
-
 // x is seen as [n, ih / stride_h, stride_h, iw / stride_w, stride_w * ic]: for each tap the pixels
 // that a tile needs are a box of it, whose places outside of the image are read as zero. A tile has
 // 128 pixels of y: 2^log_n images, 2^log_h rows, 2^log_w columns.
-struct Conv2dWork {
+struct Conv2dWgmmaWork {
   int log_w, log_h, log_n;
   int n, oh, ow;
   int tiles_w, tiles_h, tiles;  // of pixels; `tiles` in all
@@ -54,6 +42,18 @@ struct Conv2dWork {
   }
 };
 
+namespace {
+
+// kCluster blocks, with neighbouring tiles of pixels, share the filters.
+template <int kTileN, int kCluster_, int kStages>
+struct Config {
+  using Ring = WgmmaRing<kTileN, kStages>;
+  static constexpr int kCluster = kCluster_;
+};
+using Config64 = Config<64, 1, 8>;  // 192 KiB each
+using Config128 = Config<128, 1, 6>;
+using Config256 = Config<256, 2, 4>;
+
 // A tap's distance from the window's pixel, in strides and what is left.
 struct TapOffset {
   int strides, rest;
@@ -66,13 +66,14 @@ struct TapOffset {
 
 template <class C>
 __device__ __forceinline__ void produce(const typename C::Ring& ring, const CUtensorMap& x,
-                                        const CUtensorMap& w, const Conv2dWork& work, int rank) {
+                                        const CUtensorMap& w, const Conv2dWgmmaWork& work,
+                                        int rank) {
   using Ring = typename C::Ring;
   constexpr int kShare = Ring::kTileN / C::kCluster;  // of the filters, by each block
   RingPosition<Ring> at;
   const int clusters = static_cast<int>(gridDim.x) / C::kCluster;
   const int items = (work.tiles + C::kCluster - 1) / C::kCluster * work.columns;
-  const auto load = [&](const Conv2dWork::Pixel& first, int filter, int r, int s) {
+  const auto load = [&](const Conv2dWgmmaWork::Pixel& first, int filter, int r, int s) {
     const TapOffset h(r * work.dilation_h - work.padding_h, work.stride_h);
     const TapOffset v(s * work.dilation_w - work.padding_w, work.stride_w);
     for (int chunk = 0; chunk < work.chunks; ++chunk, ++at.index) {
@@ -100,7 +101,7 @@ __device__ __forceinline__ void produce(const typename C::Ring& ring, const CUte
 
 template <class C>
 __device__ __forceinline__ void consume(const typename C::Ring& ring, const MatmulOutput& output,
-                                        const Conv2dWork& work, int rank, int half) {
+                                        const Conv2dWgmmaWork& work, int rank, int half) {
   RingPosition<typename C::Ring> at;
   const int clusters = static_cast<int>(gridDim.x) / C::kCluster;
   const int items = (work.tiles + C::kCluster - 1) / C::kCluster * work.columns;
@@ -126,7 +127,7 @@ template <class C>
 __global__ void __launch_bounds__(kWgmmaThreads, 1)
     conv2d_wgmma_forward_kernel(const __grid_constant__ CUtensorMap x,
                                 const __grid_constant__ CUtensorMap w,
-                                const __grid_constant__ Conv2dWork work,
+                                const __grid_constant__ Conv2dWgmmaWork work,
                                 const __grid_constant__ MatmulOutput output) {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
   ENGINE_DYNAMIC_SHARED(char, memory);
@@ -161,7 +162,7 @@ std::int64_t tiles_of(std::int64_t size, std::int64_t tile) {
 }
 
 // The 128 pixels of a tile so that as few tiles as possible cover y, and then as wide as possible.
-void choose_pixels(const Conv2dProblem& p, Conv2dWork& work) {
+void choose_pixels(const Conv2dProblem& p, Conv2dWgmmaWork& work) {
   std::int64_t fewest = std::numeric_limits<std::int64_t>::max();
   for (int log_w = 7; log_w >= 0; --log_w) {
     for (int log_h = 7 - log_w; log_h >= 0; --log_h) {
@@ -178,23 +179,23 @@ void choose_pixels(const Conv2dProblem& p, Conv2dWork& work) {
   }
 }
 
-Conv2dWork work_of(const Conv2dProblem& p, int tile_n) {
+Conv2dWgmmaWork work_of(const Conv2dProblem& p, int tile_n) {
   const auto narrow = [](std::int64_t value) { return static_cast<int>(value); };
   const Conv2dGeometry& g = p.geometry;
-  Conv2dWork work = {.n = narrow(p.n),
-                     .oh = narrow(p.oh),
-                     .ow = narrow(p.ow),
-                     .columns = narrow(tiles_of(p.oc, tile_n)),
-                     .ic = narrow(p.ic),
-                     .kh = narrow(p.kh),
-                     .kw = narrow(p.kw),
-                     .chunks = narrow(tiles_of(p.ic, kWgmmaTerms)),
-                     .padding_h = narrow(g.padding.h),
-                     .padding_w = narrow(g.padding.w),
-                     .dilation_h = narrow(g.dilation.h),
-                     .dilation_w = narrow(g.dilation.w),
-                     .stride_h = narrow(g.stride.h),
-                     .stride_w = narrow(g.stride.w)};
+  Conv2dWgmmaWork work = {.n = narrow(p.n),
+                          .oh = narrow(p.oh),
+                          .ow = narrow(p.ow),
+                          .columns = narrow(tiles_of(p.oc, tile_n)),
+                          .ic = narrow(p.ic),
+                          .kh = narrow(p.kh),
+                          .kw = narrow(p.kw),
+                          .chunks = narrow(tiles_of(p.ic, kWgmmaTerms)),
+                          .padding_h = narrow(g.padding.h),
+                          .padding_w = narrow(g.padding.w),
+                          .dilation_h = narrow(g.dilation.h),
+                          .dilation_w = narrow(g.dilation.w),
+                          .stride_h = narrow(g.stride.h),
+                          .stride_w = narrow(g.stride.w)};
   choose_pixels(p, work);
   return work;
 }
@@ -202,7 +203,7 @@ Conv2dWork work_of(const Conv2dProblem& p, int tile_n) {
 template <class C>
 std::unique_ptr<Kernel> wgmma_kernel(const Conv2dPlan& plan, const PrepareContext& context) {
   const Conv2dProblem p = flattened(plan.problem);
-  const Conv2dWork work = work_of(p, C::Ring::kTileN);
+  const Conv2dWgmmaWork work = work_of(p, C::Ring::kTileN);
   const Extent2d stride = p.geometry.stride;
   const TensorMapShape<5> x_shape{
       .sizes = {stride.w * p.ic, p.iw / stride.w, stride.h, p.ih / stride.h, p.n},

@@ -10,20 +10,9 @@
 
 namespace engine::cuda {
 
-namespace {
-
-// A block makes 128 x kTileN at a time; kCluster blocks, below each other, share b.
-template <int kTileN, int kCluster_, int kStages>
-struct Config {
-  using Ring = WgmmaRing<kTileN, kStages>;
-  static constexpr int kCluster = kCluster_;
-};
-using Large = Config<256, 2, 4>;  // 192 KiB; the cluster makes 256 x 256
-using Small = Config<128, 1, 6>;  // 192 KiB
-
 // What a cluster does in turn: a tile of its height and one part of k. Eight rows of tiles go
 // together, so that the blocks that run at a time read few lines of a and b.
-struct Work {
+struct MatmulWgmmaWork {
   int rows, columns;  // of tiles
   int splits, steps;  // steps of 64 terms in all, of which a part has steps_per_part
   int steps_per_part;
@@ -42,6 +31,17 @@ struct Work {
             min(steps_per_part, steps - step)};
   }
 };
+
+namespace {
+
+// A block makes 128 x kTileN at a time; kCluster blocks, below each other, share b.
+template <int kTileN, int kCluster_, int kStages>
+struct Config {
+  using Ring = WgmmaRing<kTileN, kStages>;
+  static constexpr int kCluster = kCluster_;
+};
+using Large = Config<256, 2, 4>;  // 192 KiB; the cluster makes 256 x 256
+using Small = Config<128, 1, 6>;  // 192 KiB
 
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
 
@@ -68,12 +68,13 @@ __device__ __forceinline__ void load_rows(std::uint32_t to, const CUtensorMap& m
 
 template <class C, bool kAAlongTerms, bool kBAlongTerms>
 __device__ __forceinline__ void produce(const typename C::Ring& ring, const CUtensorMap& a,
-                                        const CUtensorMap& b, const Work& work, int rank) {
+                                        const CUtensorMap& b, const MatmulWgmmaWork& work,
+                                        int rank) {
   constexpr int kShare = C::Ring::kTileN / C::kCluster;  // of b, by each block of the cluster
   RingPosition<typename C::Ring> at;
   const int clusters = static_cast<int>(gridDim.x) / C::kCluster;
   for (int i = static_cast<int>(blockIdx.x) / C::kCluster; i < work.count(); i += clusters) {
-    const Work::Item item = work.item(i);
+    const MatmulWgmmaWork::Item item = work.item(i);
     const int row = (item.row * C::kCluster + rank) * kWgmmaTileM;
     const int column = item.column * C::Ring::kTileN + rank * kShare;
     for (int step = 0; step < item.steps; ++step, ++at.index) {
@@ -88,11 +89,11 @@ __device__ __forceinline__ void produce(const typename C::Ring& ring, const CUte
 
 template <class C, bool kAAlongTerms, bool kBAlongTerms>
 __device__ __forceinline__ void consume(const typename C::Ring& ring, const MatmulOutput& output,
-                                        const Work& work, int rank, int half) {
+                                        const MatmulWgmmaWork& work, int rank, int half) {
   RingPosition<typename C::Ring> at;
   const int clusters = static_cast<int>(gridDim.x) / C::kCluster;
   for (int i = static_cast<int>(blockIdx.x) / C::kCluster; i < work.count(); i += clusters) {
-    const Work::Item item = work.item(i);
+    const MatmulWgmmaWork::Item item = work.item(i);
     float d[C::Ring::kTileN / 2];
     multiply_stages<C::kCluster, kAAlongTerms, kBAlongTerms>(d, ring, at, item.steps, half);
     const int row = (item.row * C::kCluster + rank) * kWgmmaTileM + half * 64;
@@ -112,7 +113,8 @@ __device__ __forceinline__ void consume(const typename C::Ring& ring, const Matm
 template <class C, bool kAAlongTerms, bool kBAlongTerms>
 __global__ void __launch_bounds__(kWgmmaThreads, 1)
     matmul_wgmma_kernel(const __grid_constant__ CUtensorMap a,
-                        const __grid_constant__ CUtensorMap b, const __grid_constant__ Work work,
+                        const __grid_constant__ CUtensorMap b,
+                        const __grid_constant__ MatmulWgmmaWork work,
                         const __grid_constant__ MatmulOutput output) {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
   ENGINE_DYNAMIC_SHARED(char, memory);
@@ -199,7 +201,7 @@ class WgmmaProduct final : public Kernel {
   DType out_;
   std::unique_ptr<Kernel> instead_;  // for unaligned tensors
   TensorMapEncoder encode_;
-  Work work_ = {};
+  MatmulWgmmaWork work_ = {};
   int blocks_ = 0;
 };
 
