@@ -82,7 +82,7 @@ gpu_name() {
 
 device_folder() {
   local name
-  name=$(gpu_name | tr '[:upper:]' '[:lower:]' | tr -cs 'a-z0-9' '-' | sed 's/^-*//; s/-*$//')
+  name=$({ gpu_name || true; } | tr '[:upper:]' '[:lower:]' | tr -cs 'a-z0-9' '-' | sed 's/^-*//; s/-*$//')
   echo "$results/${name:-$device}"
 }
 
@@ -137,7 +137,7 @@ check() {
 }
 
 configure() {
-  local options=(-DCMAKE_BUILD_TYPE=Release -DENGINE_APPS=OFF -DENGINE_BENCH=ON -DENGINE_INSTALL=OFF) found package
+  local options=(-DCMAKE_BUILD_TYPE=Release -DENGINE_APPS=OFF -DENGINE_BENCH=ON -DENGINE_INSTALL=OFF) found
   if [[ ! -f $build/CMakeCache.txt ]] && command -v ninja >/dev/null; then options+=(-G Ninja); fi
   if [[ $device == cuda ]]; then
     options+=(-DENGINE_CUDA=ON "-DENGINE_CUDA_ARCHITECTURES=$(gpu_architecture)"
@@ -148,10 +148,8 @@ configure() {
   if [[ -d $dependencies/usr ]]; then
     options+=("-DCMAKE_PREFIX_PATH=$dependencies/usr")
     # CMake looks into Debian's folders by itself only on Debian.
-    for package in GTest benchmark; do
-      found=$(find "$dependencies" -type d -path "*/cmake/$package" | head -1)
-      if [[ -n $found ]]; then options+=("-D${package}_DIR=$found"); fi
-    done
+    found=$(find "$dependencies" -type d -path '*/cmake/GTest' | head -1)
+    if [[ -n $found ]]; then options+=("-DGTest_DIR=$found"); fi
   fi
   found=$(pip_cudnn)
   if [[ -n $found && ! -e /usr/local/cuda/include/cudnn.h ]]; then
@@ -256,9 +254,9 @@ report_stage() {
   python3 bench/report.py --results "$results" --out "$out"
 }
 
-# Debian's packages of headers and static libraries, and nothing else.
+# Debian's packages that are headers and static libraries; Google Benchmark is shared, and can be done without.
 pack_stage() {
-  local package packages=(nlohmann-json3-dev librandom123-dev libgtest-dev libgmock-dev libbenchmark-dev)
+  local package packages=(nlohmann-json3-dev librandom123-dev libgtest-dev libgmock-dev)
   command -v dpkg-query >/dev/null || fail "pack needs Debian's or Ubuntu's packages"
   scripts/install_dependencies.sh test
   rm -rf "$dependencies"
