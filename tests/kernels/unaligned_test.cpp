@@ -8,6 +8,7 @@
 #include "engine/core/structural_ops.h"
 #include "engine/kernels/batch_norm.h"
 #include "engine/kernels/binary.h"
+#include "engine/kernels/conv2d.h"
 #include "engine/kernels/gather_rows.h"
 #include "engine/kernels/image.h"
 #include "engine/kernels/losses.h"
@@ -66,6 +67,30 @@ const UnalignedCase kUnalignedCases[] = {
      [](Graph& g) -> Values {
        return {random_geometry(g.input("x", {3, 16, 16, 3}, DType::u8), "geo",
                                {.shift = 3, .flip = true})};
+     }},
+    {"conv2d_depthwise",
+     [](Graph& g) -> Values {
+       return {conv2d(g.input("x", {2, 6, 5, 8}), g.input("w", {8, 3, 3, 1}), {.groups = 8})};
+     }},
+    {"conv2d_depthwise_backward_data_bf16",
+     [](Graph& g) -> Values {
+       return {conv2d_backward_data(g.input("dy", {2, 3, 2, 16}, DType::bf16),
+                                    g.input("w", {16, 3, 3, 1}, DType::bf16), {2, 7, 5, 16},
+                                    {.stride = 2, .groups = 16})};
+     }},
+    {"conv2d_few_channels",
+     [](Graph& g) -> Values {
+       return {conv2d(g.input("x", {2, 6, 5, 3}), g.input("w", {8, 3, 3, 3}), {.padding = 1})};
+     }},
+    {"conv2d_few_channels_bf16",
+     [](Graph& g) -> Values {
+       return {conv2d(g.input("x", {2, 6, 5, 3}, DType::bf16),
+                      g.input("w", {8, 3, 3, 3}, DType::bf16), {.padding = 1})};
+     }},
+    {"conv2d_few_channels_backward_weights_bf16",
+     [](Graph& g) -> Values {
+       return {conv2d_backward_weights(g.input("x", {2, 6, 5, 3}, DType::bf16),
+                                       g.input("dy", {2, 4, 3, 8}, DType::bf16), {8, 3, 3, 3})};
      }},
     {"max_pool2d",
      [](Graph& g) -> Values {
