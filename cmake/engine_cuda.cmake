@@ -1,9 +1,8 @@
 # The CUDA half of the library: engine_cuda (nvcc), or the sources that stand in for it.
-#   ENGINE_CUDA                 AUTO (where a toolkit is found), ON (fails without one), OFF: the
-#                               default until every op has its CUDA kernel
+#   ENGINE_CUDA                 AUTO (where a toolkit is found), ON (fails without one), OFF
 #   ENGINE_CUDA_ARCHITECTURES   what to build for: 80, 90a; a number alone means machine code
 #                               for it, the lowest one also gives PTX for newer GPUs
-set(ENGINE_CUDA OFF CACHE STRING "Build the CUDA backend: AUTO, ON or OFF")
+set(ENGINE_CUDA AUTO CACHE STRING "Build the CUDA backend: AUTO, ON or OFF")
 set(ENGINE_CUDA_ARCHITECTURES "80;90a" CACHE STRING "Compute capabilities to build for")
 
 set(engine_has_cuda OFF)
