@@ -15,6 +15,7 @@
 #include "engine/kernels/schedule.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
+#include "tests/support/training_model.h"
 
 namespace engine {
 namespace {
@@ -112,6 +113,34 @@ TEST_F(SteadyState, AStepIsOneGraphLaunchOnTheCallersStream) {
   training.stream().synchronize();
   EXPECT_EQ(simt::counters().launches, 24 * kernels);
   EXPECT_EQ(training.store.step(), 25);
+}
+
+// A net with convolution, product and Adam, in each precision.
+TEST_F(SteadyState, SoIsAStepOfAWholeNet) {
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    SCOPED_TRACE(name_of(precision));
+    const TrainingModel model;
+    Store store(Device::cuda(), {.seed = 3});
+    Executable step = model.compile_step(store, {.precision = precision});
+    cudaStream_t own = nullptr;
+    ASSERT_EQ(cudaStreamCreateWithFlags(&own, cudaStreamNonBlocking), cudaSuccess);
+    const Stream stream = Stream::borrow(store.device(), own);
+    step.run(stream, 1);
+    stream.synchronize();
+    const std::uint64_t before = simt::counters().launches;
+    simt::counters() = {};
+    step.run(stream, 2);
+    const simt::Counters found = simt::counters();
+    EXPECT_EQ(found.graph_launches, 2u);
+    EXPECT_EQ(found.allocations, 0u);
+    EXPECT_EQ(found.synchronisations, 0u);
+    EXPECT_EQ(found.operations, (std::map<const void*, std::uint64_t>{{own, 2}}));
+    stream.synchronize();
+    EXPECT_GE(before, 20u);
+    EXPECT_GE(simt::counters().launches, 40u);
+    EXPECT_EQ(store.step(), 3);
+    cudaStreamDestroy(own);
+  }
 }
 
 // The counters would see it.
