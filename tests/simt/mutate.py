@@ -193,7 +193,7 @@ def main():
     parser.add_argument("--mode", choices=["check", "fast"], default="check")
     parser.add_argument("--list", action="store_true", help="the mutants, without running them")
     parser.add_argument("--json", type=pathlib.Path, help="the results as a file")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
 
     sources = [s.resolve() for s in options.sources] or sorted(
         p for folder in ("core/cuda", "kernels/cuda") for p in (SOURCE / folder).glob("*.*"))
