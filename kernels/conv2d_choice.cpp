@@ -19,11 +19,20 @@ constexpr std::int64_t kWgmmaChannels = 64;  // that one copy brings
 // The last one is for the forward direction only: filters lie in shared memory by 64 terms, and so
 // may be any multiple of 16; the other directions need 64 channels side by side.
 constexpr Conv2dMmaTile kMmaTiles[] = {
-    {128, 128, 1, 0.75},
-    {128, 64, 2, 0.7},
-    {64, 64, 3, 0.6},
-    {128, 32, 2, 0.55},
+    {128, 128, 2, 96, 0.75},
+    {128, 64, 2, 72, 0.7},
+    {64, 64, 3, 48, 0.6},
+    {128, 32, 2, 80, 0.55},
 };
+
+// Blocks that share a multiprocessor. Its shared memory (CUDA C++ Programming Guide, "Compute
+// Capabilities") has room for them and 1 KiB more each.
+std::int64_t blocks_of(const Conv2dMmaTile& tile, const Gpu& gpu) {
+  const int family = gpu.capability / 10;
+  const bool is_large = family == 9 || family == 10;
+  const int kib = is_large ? 228 : gpu.capability == 80 || gpu.capability == 87 ? 164 : 100;
+  return std::clamp(kib / (tile.shared_kib + 1), 1, tile.most_blocks);
+}
 
 // The product of mma as its grid sees it: gradients of the data with a stride are one product for
 // each phase of the input pixels, with a share of the taps each.
@@ -52,6 +61,7 @@ double mma_cycles(const MmaWork& work, const Conv2dMmaTile& tile, std::int64_t s
   constexpr double kBlockCycles = 2000;  // until the first product, and for the results
   constexpr double kSumCycles = 3000;    // the second launch
   constexpr double kL2Bytes = 20;        // a cycle and multiprocessor
+  const std::int64_t room = blocks_of(tile, gpu);
   const double products = tile.m * tile.n * 64;
   const std::int64_t blocks =
       ceil_div(work.m, tile.m) * ceil_div(work.n, tile.n) * work.batch * splits;
@@ -59,12 +69,11 @@ double mma_cycles(const MmaWork& work, const Conv2dMmaTile& tile, std::int64_t s
   const auto round = [&](std::int64_t together) {
     if (together == 0) return 0.0;
     const auto count = static_cast<double>(together);
-    const double rate = kRate * tile.efficiency * (0.5 + 0.5 * count / tile.blocks);
+    const double rate = kRate * tile.efficiency * (0.5 + 0.5 * count / static_cast<double>(room));
     return kBlockCycles + steps * std::max(count * products / rate, kStepLatency);
   };
   const std::int64_t each = ceil_div(blocks, gpu.multiprocessors);
-  double cycles =
-      static_cast<double>(each / tile.blocks) * round(tile.blocks) + round(each % tile.blocks);
+  double cycles = static_cast<double>(each / room) * round(room) + round(each % room);
   if (splits > 1) {
     const double bytes = 8.0 * static_cast<double>(work.outputs * splits);
     cycles += kSumCycles + bytes / (kL2Bytes * gpu.multiprocessors);
@@ -155,6 +164,11 @@ bool conv2d_mma_takes(const Conv2dQuery& query) {
   const bool is_narrow = query.dtype == DType::bf16 || query.dtype == DType::f16;
   // Copies are of eight channels: those of x forward, and those of dy backward too.
   const bool needs_oc = query.direction != Conv2dDirection::forward;
+  // Offsets within an image and within the weights have 32 bits.
+  constexpr std::int64_t kMostElements = std::int64_t{1} << 30;
+  if (std::max({p.ih * p.iw * p.ic, p.oh * p.ow * p.oc, p.w_shape().elements()}) > kMostElements) {
+    return false;
+  }
   return is_narrow && query.gpu.capability >= 80 && p.n > 0 && group_ic % 8 == 0 &&
          (!needs_oc || group_oc % 8 == 0) && mma_work(query).batch <= kMostGridYz;
 }

@@ -60,9 +60,10 @@ Conv2dChoice choose_conv2d_wgmma(const Conv2dQuery& query);
 // A tile that conv2d_mma_*.cu compile, with what the cost model knows of it.
 struct Conv2dMmaTile {
   int m, n;
-  int blocks;         // that share a multiprocessor
-  double efficiency;  // share of the tensor cores' rate that those blocks reach; a guess until a
-                      // GPU is at hand
+  int most_blocks;    // that registers let share a multiprocessor
+  int shared_kib;     // KiB of shared memory of a block
+  double efficiency;  // share of the tensor cores' rate that a full multiprocessor reaches; a guess
+                      // until a GPU is at hand
 };
 std::span<const Conv2dMmaTile> conv2d_mma_tiles(Conv2dDirection direction);
 

@@ -16,7 +16,8 @@
 
 namespace engine::cuda {
 
-// A tile of the result, made by kWarpsM x kWarpsN warps; kBlocks share a multiprocessor.
+// A tile of the result, made by kWarpsM x kWarpsN warps. Registers allow kBlocks on a
+// multiprocessor, 164 KiB of shared memory (8.0) one of the largest.
 template <int kTileM_, int kTileN_, int kWarpsM_, int kWarpsN_, int kStages_, int kBlocks_>
 struct Conv2dMmaConfig {
   static constexpr int kTileM = kTileM_, kTileN = kTileN_, kStages = kStages_, kBlocks = kBlocks_;
@@ -25,7 +26,7 @@ struct Conv2dMmaConfig {
   static constexpr int kABytes = mma_tile_bytes(kTileM), kBBytes = mma_tile_bytes(kTileN);
   static constexpr int kStageBytes = kABytes + kBBytes, kSharedBytes = kStages * kStageBytes;
 };
-using MmaConfig128x128 = Conv2dMmaConfig<128, 128, 2, 4, 3, 1>;  // 96 KiB
+using MmaConfig128x128 = Conv2dMmaConfig<128, 128, 2, 4, 3, 2>;  // 96 KiB
 using MmaConfig128x64 = Conv2dMmaConfig<128, 64, 4, 2, 3, 2>;    // 72 KiB
 using MmaConfig64x64 = Conv2dMmaConfig<64, 64, 2, 2, 3, 3>;      // 48 KiB
 using MmaConfig128x32 = Conv2dMmaConfig<128, 32, 4, 1, 4, 2>;    // 80 KiB, forward only
@@ -57,9 +58,23 @@ struct MmaLines {
 
   static __device__ int chunk() { return static_cast<int>(threadIdx.x) & 7; }
   static __device__ int line(int i) { return static_cast<int>(threadIdx.x) / 8 + i * kLinesAtOnce; }
-  // Where lines run along 64 rows: the first of the chunk's eight rows, and its term.
-  static __device__ int row(int i) { return line(i) / kMmaTerms * kMmaLineElements + chunk() * 8; }
-  static __device__ int term(int i) { return line(i) % kMmaTerms; }
+};
+
+// Where lines run along 64 rows: a thread copies eight rows of each of kParts times 64, of each of
+// kTerms terms.
+template <int kRows, int kThreads>
+struct MmaRowLines {
+  static constexpr int kLinesAtOnce = kThreads / 8;
+  static constexpr int kParts = kRows / kMmaLineElements, kTerms = kMmaTerms / kLinesAtOnce;
+  static_assert(kRows % kMmaLineElements == 0 && kMmaTerms % kLinesAtOnce == 0);
+
+  static __device__ int row(int part) {
+    return part * kMmaLineElements + (static_cast<int>(threadIdx.x) & 7) * 8;
+  }
+  static __device__ int term(int i) { return static_cast<int>(threadIdx.x) / 8 + i * kLinesAtOnce; }
+  static __device__ std::uint32_t place(int part, int i) {
+    return mma_chunk(part * kMmaTerms + term(i), static_cast<int>(threadIdx.x) & 7);
+  }
 };
 
 // Images as a matrix: a row is a window, its terms are (tap, channel), eight of which are one copy.
@@ -87,8 +102,7 @@ class WindowLoader : MmaLines<kRows, kThreads> {
       const PixelPosition at = origin(first_row + Lines::line(i));
       h_[i] = at.h;
       w_[i] = at.w;
-      const std::int64_t row = static_cast<std::int64_t>(at.image) * windows.h + at.h;
-      base_[i] = (row * windows.w + at.w) * windows.channels;
+      pixel_[i] = index_of(at.image * windows.h + at.h, at.w);
     }
   }
 
@@ -100,21 +114,29 @@ class WindowLoader : MmaLines<kRows, kThreads> {
     const int channel = (chunk - tap * windows_.by_chunks.divisor()) * 8;
     const int w = tap_w * windows_.step_w;
     int h = tap_h * windows_.step_h;
-    const T* from = windows_.images +
-                    (static_cast<std::int64_t>(h) * windows_.w + w) * windows_.channels + channel;
+    const T* from = windows_.images + channel;
+    const int pixel = index_of(h, w);
     if (tap >= windows_.taps) h = kNowhere;
 #pragma unroll
     for (int i = 0; i < Lines::kLines; ++i) {
       const bool is_inside = is_within(h_[i] + h, windows_.h) && is_within(w_[i] + w, windows_.w);
-      ptx::cp_async_or_zero<16>(tile + mma_chunk(Lines::line(i), Lines::chunk()),
-                                is_inside ? from + base_[i] : windows_.images, is_inside);
+      ptx::cp_async_or_zero<16>(
+          tile + mma_chunk(Lines::line(i), Lines::chunk()),
+          is_inside ? from + static_cast<std::int64_t>(pixel_[i] + pixel) * windows_.channels
+                    : windows_.images,
+          is_inside);
     }
   }
 
  private:
+  // A pixel's index; what lies outside of all images may wrap around and is not used.
+  __device__ int index_of(int row, int column) const {
+    return static_cast<int>(static_cast<unsigned>(row) * static_cast<unsigned>(windows_.w) +
+                            static_cast<unsigned>(column));
+  }
+
   Windows<T> windows_;
-  int h_[Lines::kLines], w_[Lines::kLines];
-  std::int64_t base_[Lines::kLines];
+  int h_[Lines::kLines], w_[Lines::kLines], pixel_[Lines::kLines];
 };
 
 // sums += A * B over steps [begin, end). A ring of stages: a stage is loaded while the ones before
@@ -238,6 +260,8 @@ MmaLaunch mma_launch(const Conv2dPlan& plan, DType out, std::int64_t rows, std::
   const Conv2dProducts products = conv2d_products(plan.direction, plan.problem);
   const std::int64_t tiles =
       (rows + C::kTileM - 1) / C::kTileM * ((products.n + C::kTileN - 1) / C::kTileN);
+  ENGINE_CHECK(tiles < (std::int64_t{1} << 31), "conv2d ", plan.direction, ' ', plan.problem, ": ",
+               tiles, " tiles are too many for a CUDA grid");
   return {.map = conv2d_map(plan.problem),
           .config = {.grid = dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(batch),
                                   static_cast<unsigned>(plan.choice.splits)),

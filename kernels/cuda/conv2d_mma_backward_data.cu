@@ -51,8 +51,8 @@ struct PhaseFilters {
 };
 
 template <class T, int kRows, int kThreads>
-class PhaseFilterLoader : MmaLines<kRows, kThreads> {
-  using Lines = MmaLines<kRows, kThreads>;
+class PhaseFilterLoader : MmaRowLines<kRows, kThreads> {
+  using Lines = MmaRowLines<kRows, kThreads>;
 
  public:
   __device__ PhaseFilterLoader(const PhaseFilters<T>& filters, int first_row)
@@ -60,16 +60,19 @@ class PhaseFilterLoader : MmaLines<kRows, kThreads> {
 
   __device__ __forceinline__ void load(std::uint32_t tile, int step) const {
 #pragma unroll
-    for (int i = 0; i < Lines::kLines; ++i) {
-      const int row = first_row_ + Lines::row(i), term = step * kMmaTerms + Lines::term(i);
+    for (int i = 0; i < Lines::kTerms; ++i) {
+      const int term = step * kMmaTerms + Lines::term(i);
       const TapPosition at = tap_position(term, filters_.by_group_oc, filters_.by_taps_w);
       const int tap = (filters_.first_h + at.h * filters_.every_h) * filters_.kw +
                       filters_.first_w + at.w * filters_.every_w;
-      const std::int64_t from = static_cast<std::int64_t>(at.channel) * filters_.group_steps +
-                                tap * filters_.group_ic + row;
-      const bool is_inside = row < filters_.group_ic && term < filters_.terms;
-      ptx::cp_async_or_zero<16>(tile + mma_chunk(Lines::line(i), Lines::chunk()),
-                                is_inside ? filters_.w + from : filters_.w, is_inside);
+      const T* from = filters_.w + at.channel * filters_.group_steps + tap * filters_.group_ic;
+#pragma unroll
+      for (int part = 0; part < Lines::kParts; ++part) {
+        const int row = first_row_ + Lines::row(part);
+        const bool is_inside = row < filters_.group_ic && term < filters_.terms;
+        ptx::cp_async_or_zero<16>(tile + Lines::place(part, i), is_inside ? from + row : filters_.w,
+                                  is_inside);
+      }
     }
   }
 

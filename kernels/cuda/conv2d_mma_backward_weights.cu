@@ -9,8 +9,8 @@ namespace {
 // dy [pixels, oc] as a matrix: a row is an output channel of the group, its terms are pixels. Lines
 // along the rows.
 template <class T, int kRows, int kThreads>
-class GradientLoader : MmaLines<kRows, kThreads> {
-  using Lines = MmaLines<kRows, kThreads>;
+class GradientLoader : MmaRowLines<kRows, kThreads> {
+  using Lines = MmaRowLines<kRows, kThreads>;
 
  public:
   __device__ GradientLoader(const T* dy, const Conv2dMap& map, int first_row)
@@ -22,12 +22,16 @@ class GradientLoader : MmaLines<kRows, kThreads> {
 
   __device__ __forceinline__ void load(std::uint32_t tile, int step) const {
 #pragma unroll
-    for (int i = 0; i < Lines::kLines; ++i) {
-      const int row = first_row_ + Lines::row(i), pixel = step * kMmaTerms + Lines::term(i);
-      const bool is_inside = row < rows_ && pixel < pixels_;
-      const T* from = dy_ + static_cast<std::int64_t>(pixel) * channels_ + row;
-      ptx::cp_async_or_zero<16>(tile + mma_chunk(Lines::line(i), Lines::chunk()),
-                                is_inside ? from : dy_, is_inside);
+    for (int i = 0; i < Lines::kTerms; ++i) {
+      const int pixel = step * kMmaTerms + Lines::term(i);
+      const T* from = dy_ + static_cast<std::int64_t>(pixel) * channels_;
+#pragma unroll
+      for (int part = 0; part < Lines::kParts; ++part) {
+        const int row = first_row_ + Lines::row(part);
+        const bool is_inside = row < rows_ && pixel < pixels_;
+        ptx::cp_async_or_zero<16>(tile + Lines::place(part, i), is_inside ? from + row : dy_,
+                                  is_inside);
+      }
     }
   }
 
@@ -39,16 +43,15 @@ class GradientLoader : MmaLines<kRows, kThreads> {
 // x as a matrix: a row is a tap and a channel of the group, its terms are output pixels. Lines
 // along the rows; a thread's row is the same in each step.
 template <class T, int kRows, int kThreads>
-class TapLoader : MmaLines<kRows, kThreads> {
-  using Lines = MmaLines<kRows, kThreads>;
-  static constexpr int kParts = kRows / kMmaLineElements;
-  static constexpr int kLinesOfPart = Lines::kLines / kParts;
+class TapLoader : MmaRowLines<kRows, kThreads> {
+  using Lines = MmaRowLines<kRows, kThreads>;
 
  public:
   __device__ TapLoader(const T* x, const Conv2dMap& map, int first_row) : x_(x), map_(map) {
+    image_elements_ = static_cast<std::int64_t>(map.ih) * map.iw * map.ic;
 #pragma unroll
-    for (int part = 0; part < kParts; ++part) {
-      const int row = first_row + Lines::row(part * kLinesOfPart);
+    for (int part = 0; part < Lines::kParts; ++part) {
+      const int row = first_row + Lines::row(part);
       const TapPosition at = tap_position(row, map.by_group_ic, map.by_kw);
       const bool exists = row < map.group_steps;
       h_[part] = exists ? at.h * map.dilation_h - map.padding_h : kNowhere;
@@ -59,23 +62,26 @@ class TapLoader : MmaLines<kRows, kThreads> {
 
   __device__ __forceinline__ void load(std::uint32_t tile, int step) const {
 #pragma unroll
-    for (int i = 0; i < Lines::kLines; ++i) {
-      const int part = i / kLinesOfPart, pixel = step * kMmaTerms + Lines::term(i);
+    for (int i = 0; i < Lines::kTerms; ++i) {
+      const int pixel = step * kMmaTerms + Lines::term(i);
       const PixelPosition at = pixel_position(pixel, map_.by_oh, map_.by_ow);
-      const int h = at.h * map_.stride_h + h_[part], w = at.w * map_.stride_w + w_[part];
-      const bool is_inside =
-          pixel < map_.y_pixels && is_within(h, map_.ih) && is_within(w, map_.iw);
-      const std::int64_t row = static_cast<std::int64_t>(at.image) * map_.ih + h;
-      const T* from = x_ + (row * map_.iw + w) * map_.ic + channel_[part];
-      ptx::cp_async_or_zero<16>(tile + mma_chunk(Lines::line(i), Lines::chunk()),
-                                is_inside ? from : x_, is_inside);
+      const T* image = x_ + at.image * image_elements_;
+#pragma unroll
+      for (int part = 0; part < Lines::kParts; ++part) {
+        const int h = at.h * map_.stride_h + h_[part], w = at.w * map_.stride_w + w_[part];
+        const bool is_inside =
+            pixel < map_.y_pixels && is_within(h, map_.ih) && is_within(w, map_.iw);
+        const T* from = is_inside ? image + ((h * map_.iw + w) * map_.ic + channel_[part]) : x_;
+        ptx::cp_async_or_zero<16>(tile + Lines::place(part, i), from, is_inside);
+      }
     }
   }
 
  private:
   const T* x_;
   const Conv2dMap& map_;
-  int h_[kParts], w_[kParts], channel_[kParts];
+  int h_[Lines::kParts], w_[Lines::kParts], channel_[Lines::kParts];
+  std::int64_t image_elements_;
 };
 
 // A block makes C::kTileM filters of C::kTileN (tap, channel) of one group from a part of the

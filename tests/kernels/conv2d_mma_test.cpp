@@ -148,6 +148,19 @@ TEST_P(Conv2dMmaForward, BiasAndReluMatchReference) {
   EXPECT_TRUE(close_to(got, want.values, want.bounds));
 }
 
+// Where a tensor begins off 16 bytes the plain kernel steps in.
+TEST_P(Conv2dMmaForward, TakesTensorsFromAnywhere) {
+  const MmaCase& test = GetParam();
+  const Conv2dData data(test.conv, DType::bf16);
+  Graph graph;
+  const Value x = graph.input("x", data.x.shape(), DType::bf16);
+  const Value w = graph.input("w", data.w.shape(), DType::bf16);
+  graph.output("y", graph.add1(op(DType::bf16), {x, w}));
+  const Tensor y = interpret(graph, {{"x", data.x}, {"w", data.w}}, nullptr, device(), 2)[0];
+  const Expected want = expected_y(test.conv, data);
+  EXPECT_TRUE(close_to(y, want.values, want.bounds));
+}
+
 auto on_cuda(const std::vector<MmaCase>& cases) {
   std::vector<Device> devices = test_devices();
   std::erase_if(devices, [](const Device& device) { return !device.is_cuda(); });
