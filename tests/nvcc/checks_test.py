@@ -113,8 +113,9 @@ class Checking(unittest.TestCase):
         self.source.write_text('#include "engine/kernels/cuda/ptx/wgmma.h"\n')
         self.assertEqual(checks.instructions([self.record], self.root), [])
         self.record["instructions"]["90a"] = {"mma.sync.x": 1}
-        (problem,) = [p for p in checks.instructions([self.record], self.root) if "includes" in p]
-        self.assertIn("PTX for 90a holds no wgmma.mma_async", problem)
+        problem, *library = checks.instructions([self.record], self.root)
+        self.assertIn("includes ptx/wgmma.h, but its PTX for 90a holds no wgmma", problem)
+        self.assertIn("no file's PTX for 90a holds cp.async.bulk.tensor", library)
 
     def test_time_is_for_one_architecture(self):
         self.record["seconds"] = 59
