@@ -6,6 +6,7 @@
 #include "engine/core/dlpack.h"
 #include "engine/core/executable.h"
 #include "engine/core/graph.h"
+#include "engine/core/safetensors.h"
 #include "engine/core/scope.h"
 #include "engine/core/store.h"
 #include "engine/core/structural_ops.h"

@@ -1,6 +1,9 @@
-// The CUDA side of core/backend.h. Memory comes from the device's own stream-ordered pool, which is
-// told to keep what is freed (CUDA C++ Programming Guide, "Stream Ordered Memory Allocator").
+// The CUDA side of core/backend.h. Memory comes from a stream-ordered pool of the engine's own for
+// each device, which keeps what is freed (CUDA C++ Programming Guide, "Stream Ordered Memory
+// Allocator"); the device's default pool, and its settings, stay the caller's.
 #include <cstdint>
+#include <map>
+#include <mutex>
 
 #include <cuda_runtime.h>
 
@@ -39,13 +42,13 @@ class CudaBackend final : public Backend {
  public:
   void* allocate(std::int64_t bytes, int index) override {
     const DeviceGuard guard(index);
-    const cudaMemPool_t pool = pool_that_keeps(index);
-    void* data = try_allocate(bytes);
+    const cudaMemPool_t pool = pool_of(index);
+    void* data = try_allocate(bytes, pool);
     if (data == nullptr) {
       // What the pool kept may be in pieces that are too small.
       ENGINE_CUDA_CHECK(cudaStreamSynchronize(nullptr));
       ENGINE_CUDA_CHECK(cudaMemPoolTrimTo(pool, 0));
-      data = try_allocate(bytes);
+      data = try_allocate(bytes, pool);
     }
     if (data == nullptr) throw_out_of_memory(bytes, index);
     // The pool hands the memory out in the default stream's order; now any stream may use it.
@@ -129,20 +132,27 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  // The device's own pool. Setting it again is cheap and needs no memory of which were seen.
-  static cudaMemPool_t pool_that_keeps(int index) {
-    cudaMemPool_t pool = nullptr;
-    ENGINE_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, index));
-    std::uint64_t everything = UINT64_MAX;
-    ENGINE_CUDA_CHECK(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything));
+  cudaMemPool_t pool_of(int index) {
+    const std::lock_guard lock(mutex_);
+    cudaMemPool_t& pool = pools_[index];
+    if (pool == nullptr) {
+      cudaMemPoolProps properties = {};
+      properties.allocType = cudaMemAllocationTypePinned;
+      properties.location.type = cudaMemLocationTypeDevice;
+      properties.location.id = index;
+      ENGINE_CUDA_CHECK(cudaMemPoolCreate(&pool, &properties));
+      std::uint64_t everything = UINT64_MAX;
+      ENGINE_CUDA_CHECK(
+          cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything));
+    }
     return pool;
   }
 
   // Null where the memory does not suffice.
-  static void* try_allocate(std::int64_t bytes) {
+  static void* try_allocate(std::int64_t bytes, cudaMemPool_t pool) {
     void* data = nullptr;
-    const cudaError_t error =
-        cudaMallocAsync(&data, static_cast<std::size_t>(aligned(bytes == 0 ? 1 : bytes)), nullptr);
+    const auto padded = static_cast<std::size_t>(aligned(bytes == 0 ? 1 : bytes));
+    const cudaError_t error = cudaMallocFromPoolAsync(&data, padded, pool, nullptr);
     if (error == cudaErrorMemoryAllocation) {
       cudaGetLastError();
       return nullptr;
@@ -176,14 +186,17 @@ class CudaBackend final : public Backend {
     }
     return cudaStreamEndCapture(stream, graph) == cudaSuccess;
   }
+
+  std::mutex mutex_;
+  std::map<int, cudaMemPool_t> pools_;  // they live as long as the process
 };
 
 }  // namespace
 
 Backend* cuda_backend() {
-  // Its destructor does nothing, so it may be gone or not when CUDA shuts down.
-  static CudaBackend backend;
-  return &backend;
+  // Never destroyed: static objects may free memory when the process ends.
+  static CudaBackend* const backend = new CudaBackend;
+  return backend;
 }
 
 int cuda_device_count() {

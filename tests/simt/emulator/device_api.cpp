@@ -192,9 +192,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   return cudaSuccess;
 }
 
-// Every allocation is made on its own, so there is no pool to set anything of.
-cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
-  *pool = nullptr;
+// Every allocation is made on its own, so a pool holds nothing; its handle is a device's number.
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
+  if (const cudaError_t error = planned_failure("cudaMemPoolCreate")) return error;
+  *pool = reinterpret_cast<cudaMemPool_t>(static_cast<std::intptr_t>(properties->location.id + 1));
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {

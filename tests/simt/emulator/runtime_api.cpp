@@ -110,6 +110,11 @@ cudaError_t cudaMallocAsync(void** p, size_t bytes, cudaStream_t) {
   if (const cudaError_t error = planned_failure("cudaMallocAsync")) return error;
   return cudaMalloc(p, bytes);
 }
+cudaError_t cudaMallocFromPoolAsync(void** p, size_t bytes, cudaMemPool_t pool, cudaStream_t) {
+  if (const cudaError_t error = planned_failure("cudaMallocFromPoolAsync")) return error;
+  if (pool == nullptr) return returned(cudaErrorInvalidValue);
+  return cudaMalloc(p, bytes);
+}
 cudaError_t cudaFreeAsync(void* p, cudaStream_t stream) {
   return enqueue(stream, [p] {
     if (!p || heap_free(p)) return cudaSuccess;

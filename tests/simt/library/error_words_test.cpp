@@ -129,7 +129,7 @@ TEST_F(ErrorWords, OutOfMemoryTellsBytesAskedForAndFree) {
 }
 
 TEST_F(ErrorWords, FreedMemoryIsGivenBackAndTheCallTriedAgain) {
-  simt::fail_calls("cudaMallocAsync", cudaErrorMemoryAllocation);
+  simt::fail_calls("cudaMallocFromPoolAsync", cudaErrorMemoryAllocation);
   EXPECT_NO_THROW(Tensor::empty({16}, DType::f32, Device::cuda()));
 }
 

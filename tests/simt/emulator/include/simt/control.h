@@ -45,9 +45,9 @@ struct Machine {
 Machine& machine();
 
 // The next `calls` calls of this function of the runtime, after `after` good ones, return `error`
-// (a cudaError_t) and do nothing. Of cudaMalloc, cudaMallocAsync, cudaInitDevice,
-// cudaGetDeviceCount, cudaLaunchKernelEx, cudaStreamCreateWithFlags, and those of capture and
-// graphs.
+// (a cudaError_t) and do nothing. Of cudaMalloc, cudaMallocAsync, cudaMallocFromPoolAsync,
+// cudaMemPoolCreate, cudaInitDevice, cudaGetDeviceCount, cudaLaunchKernelEx,
+// cudaStreamCreateWithFlags, and those of capture and graphs.
 void fail_calls(std::string_view function, int error, int calls = 1, int after = 0);
 
 // Forgets reports, the sticky CUDA error, work that waits in streams, counters, the machine and
