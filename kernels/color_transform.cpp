@@ -2,8 +2,6 @@
 
 #include <iomanip>
 
-#include "engine/kernels/no_kernel.h"
-
 namespace engine {
 namespace {
 
@@ -46,7 +44,10 @@ class ColorTransformOp final : public Op {
   }
   PrecisionClass precision() const override { return PrecisionClass::f32; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) {
+      return cuda::prepare_color_transform(
+          transform_, context.inputs[0].shape.elements() / transform_.in_channels);
+    }
     return cpu::prepare_color_transform(
         transform_, context.inputs[0].shape.elements() / transform_.in_channels);
   }

@@ -34,5 +34,9 @@ namespace cpu {
 std::unique_ptr<Kernel> prepare_color_transform(const ColorTransform& transform,
                                                 std::int64_t pixels);
 }  // namespace cpu
+namespace cuda {
+std::unique_ptr<Kernel> prepare_color_transform(const ColorTransform& transform,
+                                                std::int64_t pixels);
+}  // namespace cuda
 
 }  // namespace engine

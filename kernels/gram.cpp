@@ -1,7 +1,6 @@
 #include "engine/kernels/gram.h"
 
 #include "engine/core/structural_ops.h"
-#include "engine/kernels/no_kernel.h"
 
 namespace engine {
 namespace {
@@ -40,7 +39,9 @@ class GramBackwardOp final : public Op {
     return cost_of(problem_of(name(), inputs[1], scale_), Op::cost(inputs, outputs));
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) {
+      return cuda::prepare_gram_backward(problem_of(name(), context.inputs[1], scale_), context);
+    }
     return cpu::prepare_gram_backward(problem_of(name(), context.inputs[1], scale_), context);
   }
 
@@ -68,7 +69,9 @@ class GramOp final : public Op {
     return cost_of(problem_of(name(), inputs[0], scale_), Op::cost(inputs, outputs));
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) {
+      return cuda::prepare_gram(problem_of(name(), context.inputs[0], scale_), context);
+    }
     return cpu::prepare_gram(problem_of(name(), context.inputs[0], scale_), context);
   }
 

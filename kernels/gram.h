@@ -30,5 +30,11 @@ std::unique_ptr<Kernel> prepare_gram(const GramProblem& problem, const PrepareCo
 std::unique_ptr<Kernel> prepare_gram_backward(const GramProblem& problem,
                                               const PrepareContext& context);
 }  // namespace cpu
+namespace cuda {
+std::unique_ptr<Kernel> prepare_gram(const GramProblem& problem, const PrepareContext& context);
+// (dy, x) -> dx
+std::unique_ptr<Kernel> prepare_gram_backward(const GramProblem& problem,
+                                              const PrepareContext& context);
+}  // namespace cuda
 
 }  // namespace engine

@@ -1,7 +1,5 @@
 #include "engine/kernels/mean_squared_difference.h"
 
-#include "engine/kernels/no_kernel.h"
-
 namespace engine {
 namespace {
 
@@ -25,7 +23,9 @@ class MeanSquaredDifferenceBackwardOp final : public Op {
   bool keeps_f32(int input) const override { return input != 1; }
   std::vector<InPlacePair> in_place() const override { return {{1, 0}}; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) {
+      return cuda::prepare_mean_squared_difference_backward(context.inputs[1]);
+    }
     return cpu::prepare_mean_squared_difference_backward(context.inputs[1]);
   }
 };
@@ -49,7 +49,9 @@ class MeanSquaredDifferenceOp final : public Op {
   }
   bool keeps_f32(int input) const override { return input == 1; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) {
+      return cuda::prepare_mean_squared_difference(context.inputs[0]);
+    }
     return cpu::prepare_mean_squared_difference(context.inputs[0]);
   }
 };

@@ -20,5 +20,10 @@ std::unique_ptr<Kernel> prepare_mean_squared_difference(const TensorType& x);
 // (dy, x, target) -> dx
 std::unique_ptr<Kernel> prepare_mean_squared_difference_backward(const TensorType& x);
 }  // namespace cpu
+namespace cuda {
+std::unique_ptr<Kernel> prepare_mean_squared_difference(const TensorType& x);
+// (dy, x, target) -> dx
+std::unique_ptr<Kernel> prepare_mean_squared_difference_backward(const TensorType& x);
+}  // namespace cuda
 
 }  // namespace engine

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/kernels/no_kernel.h"
-
 namespace engine {
 namespace {
 
@@ -52,7 +50,6 @@ class ResizeOp final : public Op {
   }
   PrecisionClass precision() const override { return PrecisionClass::f32; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
     ResizeProblem problem{.n = x_[0],
                           .c = x_[3],
                           .vertical = resize_axis(x_[1], options_.height, options_.filter),
@@ -61,6 +58,7 @@ class ResizeOp final : public Op {
       problem.vertical = transposed(problem.vertical);
       problem.horizontal = transposed(problem.horizontal);
     }
+    if (context.device.is_cuda()) return cuda::prepare_resize(problem, context.device);
     return cpu::prepare_resize(std::move(problem));
   }
 

@@ -47,5 +47,8 @@ struct ResizeProblem {
 namespace cpu {
 std::unique_ptr<Kernel> prepare_resize(ResizeProblem problem);
 }  // namespace cpu
+namespace cuda {
+std::unique_ptr<Kernel> prepare_resize(const ResizeProblem& problem, const Device& device);
+}  // namespace cuda
 
 }  // namespace engine

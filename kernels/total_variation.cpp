@@ -1,7 +1,5 @@
 #include "engine/kernels/total_variation.h"
 
-#include "engine/kernels/no_kernel.h"
-
 namespace engine {
 namespace {
 
@@ -22,7 +20,9 @@ class TotalVariationBackwardOp final : public Op {
   }
   PrecisionClass precision() const override { return PrecisionClass::f32; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) {
+      return cuda::prepare_total_variation_backward(context.inputs[1].shape);
+    }
     return cpu::prepare_total_variation_backward(context.inputs[1].shape);
   }
 };
@@ -42,7 +42,9 @@ class TotalVariationOp final : public Op {
   }
   PrecisionClass precision() const override { return PrecisionClass::f32; }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) {
+      return cuda::prepare_total_variation(context.inputs[0].shape);
+    }
     return cpu::prepare_total_variation(context.inputs[0].shape);
   }
 };

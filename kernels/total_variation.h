@@ -23,5 +23,10 @@ std::unique_ptr<Kernel> prepare_total_variation(const Shape& x);
 // (dy, x) -> dx
 std::unique_ptr<Kernel> prepare_total_variation_backward(const Shape& x);
 }  // namespace cpu
+namespace cuda {
+std::unique_ptr<Kernel> prepare_total_variation(const Shape& x);
+// (dy, x) -> dx
+std::unique_ptr<Kernel> prepare_total_variation_backward(const Shape& x);
+}  // namespace cuda
 
 }  // namespace engine

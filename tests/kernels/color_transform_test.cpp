@@ -9,6 +9,7 @@
 #include "engine/kernels/reduce.h"
 #include "tests/support/cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -29,8 +30,11 @@ const Case kCases[] = {{"rgb_to_rgb", {1, 5, 7, 3}, 3, true},
                        {"sixteen", {9, 16}, 16, true},
                        {"parallel", {1, 90, 80, 3}, 3, false}};
 
-class ColorTransformTest : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(Channels, ColorTransformTest, testing::ValuesIn(kCases), case_name);
+class ColorTransformTest : public DeviceTest<Case> {};
+INSTANTIATE_TEST_SUITE_P(Channels, ColorTransformTest, on_devices(kCases), device_case_name);
+
+class ColorTransforms : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, ColorTransforms, testing::ValuesIn(test_devices()), device_name);
 
 // The definition in double: y = M x + b and dx = M^T dy, with the sums of magnitudes.
 struct Reference {
@@ -80,7 +84,7 @@ TEST_P(ColorTransformTest, ForwardAndBackwardMatchReference) {
   graph.output("dx", gradients(sum(y * dy), std::vector<Value>{x})[0]);
   const Tensor x_value = random_tensor(c.x, DType::f32, 1);
   const Tensor dy_value = random_tensor(y.shape(), DType::f32, 2);
-  const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}});
+  const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}}, nullptr, device());
   const Reference want{transform.matrix, in, c.out};
   // All numbers lie in [-1, 1], so that a sum's magnitude is at most its terms.
   const auto bound = [](const std::vector<double>& values, double terms) {
@@ -94,14 +98,14 @@ TEST_P(ColorTransformTest, ForwardAndBackwardMatchReference) {
   EXPECT_TRUE(close_to(got[1], dx_want, bound(dx_want, static_cast<double>(c.out) + 1)));
 }
 
-TEST(ColorTransforms, YiqAndBackIsTheSamePicture) {
+TEST_P(ColorTransforms, YiqAndBackIsTheSamePicture) {
   Graph graph;
   const Value x = graph.input("x", {1, 6, 5, 3});
   const Value yiq = color_transform(x, ColorTransform::rgb_to_yiq());
   graph.output("back", color_transform(yiq, ColorTransform::yiq_to_rgb()));
   graph.output("grey", color_transform(x, ColorTransform::luminance()));
   const Tensor picture = random_tensor(x.shape(), DType::f32, 1);
-  const auto got = interpret(graph, {{"x", picture}});
+  const auto got = interpret(graph, {{"x", picture}}, nullptr, GetParam());
   EXPECT_TRUE(close_to(got[0], to_doubles(picture), 1e-6));
   const auto pixels = picture.to_floats(), grey = got[1].to_floats();
   for (std::size_t p = 0; p < grey.size(); ++p) {
@@ -111,12 +115,13 @@ TEST(ColorTransforms, YiqAndBackIsTheSamePicture) {
   }
 }
 
-TEST(ColorTransforms, NanAndErrors) {
+TEST_P(ColorTransforms, NanAndErrors) {
   Graph graph;
   const Value x = graph.input("x", {2, 3});
   graph.output("y", color_transform(x, {.in_channels = 3, .matrix = {0, 0, 1}}));
   const auto got =
-      interpret(graph, {{"x", Tensor::from(std::vector<float>{NAN, 1, 2, 3, 4, 5}, {2, 3})}});
+      interpret(graph, {{"x", Tensor::from(std::vector<float>{NAN, 1, 2, 3, 4, 5}, {2, 3})}},
+                nullptr, GetParam());
   EXPECT_TRUE(std::isnan(got[0].to_floats()[0]));
   EXPECT_EQ(got[0].to_floats()[1], 5);
   EXPECT_THROW(color_transform(graph.input("grey", {2, 1}), ColorTransform::luminance()),

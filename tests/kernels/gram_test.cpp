@@ -12,6 +12,7 @@
 #include "tests/reference/gram.h"
 #include "tests/support/cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -33,14 +34,17 @@ const Case kCases[] = {{"one_channel", {1, 3, 5, 1}, 1},
                        {"wide", {1, 3, 4, 130}, 0.01f},
                        {"many_rows", {1, 96, 70, 16}, 1e-3f}};
 
-class Gram : public testing::TestWithParam<Case> {
+class Gram : public DeviceTest<Case> {
  protected:
   reference::Gram reference() const {
     const Shape& x = GetParam().x;
     return {x.elements() / x[-1], x[-1], GetParam().scale};
   }
 };
-INSTANTIATE_TEST_SUITE_P(Shapes, Gram, testing::ValuesIn(kCases), case_name);
+INSTANTIATE_TEST_SUITE_P(Shapes, Gram, on_devices(kCases), device_case_name);
+
+class GramLimits : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, GramLimits, testing::ValuesIn(test_devices()), device_name);
 
 std::vector<double> absolute(std::vector<double> values) {
   for (double& value : values) value = std::abs(value);
@@ -59,7 +63,7 @@ TEST_P(Gram, ForwardAndBackwardMatchReference) {
     graph.output("dx", gradients(sum(y * dy), std::vector<Value>{x})[0]);
     const Tensor x_value = random_tensor(c.x, dtype, 1);
     const Tensor dy_value = random_tensor(y.shape(), DType::f32, 2);
-    const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}});
+    const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}}, nullptr, device());
     const auto xs = to_doubles(x_value), dys = to_doubles(dy_value);
     const auto y_want = want.forward(xs), y_size = want.forward(absolute(xs));
     const auto dx_want = want.backward(xs, dys);
@@ -105,18 +109,19 @@ TEST(GramPlan, BackwardIsOneProductInTheActivationsType) {
   EXPECT_EQ(products, 1);
 }
 
-TEST(GramLimits, NanReachesItsRowAndColumn) {
+TEST_P(GramLimits, NanReachesItsRowAndColumn) {
   std::vector<float> values(3 * 4 * 8, 0.5f);
   values[2] = NAN;
   Graph graph;
   graph.output("y", gram(graph.input("x", {12, 8})));
-  const auto got = interpret(graph, {{"x", Tensor::from(values, {12, 8})}})[0].to_floats();
+  const auto got =
+      interpret(graph, {{"x", Tensor::from(values, {12, 8})}}, nullptr, GetParam())[0].to_floats();
   for (int i = 0; i < 8; ++i) {
     for (int j = 0; j < 8; ++j) EXPECT_EQ(std::isnan(got[i * 8 + j]), i == 2 || j == 2);
   }
 }
 
-TEST(GramLimits, NamesWhatDoesNotFit) {
+TEST(GramErrors, NamesWhatDoesNotFit) {
   Graph graph;
   const auto message = [](const Value& x) -> std::string {
     try {

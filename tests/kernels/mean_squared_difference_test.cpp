@@ -9,6 +9,7 @@
 #include "tests/reference/gradient_check.h"
 #include "tests/support/cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -43,8 +44,12 @@ std::vector<double> reference_gradient(const std::vector<double>& x,
   return dx;
 }
 
-class MeanSquaredDifference : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(Shapes, MeanSquaredDifference, testing::ValuesIn(kCases), case_name);
+class MeanSquaredDifference : public DeviceTest<Case> {};
+INSTANTIATE_TEST_SUITE_P(Shapes, MeanSquaredDifference, on_devices(kCases), device_case_name);
+
+class MeanSquaredDifferenceLimits : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, MeanSquaredDifferenceLimits, testing::ValuesIn(test_devices()),
+                         device_name);
 
 TEST_P(MeanSquaredDifference, ForwardAndBackwardMatchReference) {
   const Shape& shape = GetParam().shape;
@@ -57,7 +62,8 @@ TEST_P(MeanSquaredDifference, ForwardAndBackwardMatchReference) {
     graph.output("dx", gradients(loss * 3.0f, std::vector<Value>{x})[0]);
     const Tensor x_value = random_tensor(shape, dtype, 1);
     const Tensor target_value = random_tensor(shape, DType::f32, 2);
-    const auto got = interpret(graph, {{"x", x_value}, {"target", target_value}});
+    const auto got =
+        interpret(graph, {{"x", x_value}, {"target", target_value}}, nullptr, device());
     const auto xs = to_doubles(x_value), targets = to_doubles(target_value);
     const double want = reference_loss(xs, targets);
     const double terms = std::min<double>(4096, static_cast<double>(xs.size())) + 4;
@@ -82,21 +88,24 @@ TEST(MeanSquaredDifferenceReference, GradientMatchesCentralDifferences) {
             1e-8);
 }
 
-TEST(MeanSquaredDifferenceLimits, NanAndNothing) {
+TEST_P(MeanSquaredDifferenceLimits, NanAndNothing) {
   Graph graph;
   graph.output("loss", mean_squared_difference(graph.input("x", {3}), graph.input("t", {3})));
   const Tensor good = Tensor::from(std::vector<float>{1, 2, 3}, {3});
   const Tensor bad = Tensor::from(std::vector<float>{1, NAN, 3}, {3});
-  EXPECT_TRUE(std::isnan(interpret(graph, {{"x", bad}, {"t", good}})[0].item()));
-  EXPECT_TRUE(std::isnan(interpret(graph, {{"x", good}, {"t", bad}})[0].item()));
-  EXPECT_EQ(interpret(graph, {{"x", good}, {"t", good}})[0].item(), 0);
+  EXPECT_TRUE(
+      std::isnan(interpret(graph, {{"x", bad}, {"t", good}}, nullptr, GetParam())[0].item()));
+  EXPECT_TRUE(
+      std::isnan(interpret(graph, {{"x", good}, {"t", bad}}, nullptr, GetParam())[0].item()));
+  EXPECT_EQ(interpret(graph, {{"x", good}, {"t", good}}, nullptr, GetParam())[0].item(), 0);
   Graph empty;
   empty.output("loss", mean_squared_difference(empty.input("x", {0}), empty.input("t", {0})));
   const Tensor none = Tensor::zeros({0}, DType::f32, Device::cpu());
-  EXPECT_TRUE(std::isnan(interpret(empty, {{"x", none}, {"t", none}})[0].item()));
+  EXPECT_TRUE(
+      std::isnan(interpret(empty, {{"x", none}, {"t", none}}, nullptr, GetParam())[0].item()));
 }
 
-TEST(MeanSquaredDifferenceLimits, NamesWhatDoesNotFit) {
+TEST(MeanSquaredDifferenceErrors, NamesWhatDoesNotFit) {
   Graph graph;
   try {
     mean_squared_difference(graph.input("x", {3, 4}), graph.input("t", {4, 3}));

@@ -11,6 +11,7 @@
 #include "tests/reference/resize.h"
 #include "tests/support/cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -31,11 +32,15 @@ const Case kCases[] = {{"same", 5, 4, 5, 4, 3},
                        {"mixed", 9, 5, 4, 12, 3},
                        {"to_one", 7, 6, 1, 1, 3},
                        {"from_one", 1, 1, 5, 3, 2},
+                       {"four_channels", 6, 5, 9, 3, 4},
                        {"much", 50, 64, 3, 5, 3},
                        {"parallel", 120, 100, 75, 60, 3}};
 
-class Resize : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(Sizes, Resize, testing::ValuesIn(kCases), case_name);
+class Resize : public DeviceTest<Case> {};
+INSTANTIATE_TEST_SUITE_P(Sizes, Resize, on_devices(kCases), device_case_name);
+
+class ResizeLimits : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, ResizeLimits, testing::ValuesIn(test_devices()), device_name);
 
 TEST_P(Resize, ForwardAndBackwardMatchReference) {
   const Case& c = GetParam();
@@ -49,7 +54,7 @@ TEST_P(Resize, ForwardAndBackwardMatchReference) {
     graph.output("dx", gradients(sum(y * dy), std::vector<Value>{x})[0]);
     const Tensor x_value = random_tensor(x.shape(), DType::f32, 1);
     const Tensor dy_value = random_tensor(dy.shape(), DType::f32, 2);
-    const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}});
+    const auto got = interpret(graph, {{"x", x_value}, {"dy", dy_value}}, nullptr, device());
     // Weights sum to 1 forward; backward an input pixel's weights sum to the enlargement, at most
     // (plus what the edges give it).
     const double reach = 2 * std::ceil(std::max(1.0 * c.h / c.oh, 1.0)) +
@@ -84,24 +89,28 @@ TEST(ResizeReference, GradientMatchesCentralDifferences) {
   }
 }
 
-TEST(ResizeLimits, ConstantImagesStayConstantAndBatchesApart) {
+TEST_P(ResizeLimits, ConstantImagesStayConstantAndBatchesApart) {
   Graph graph;
   const Value x = graph.input("x", {2, 7, 9, 3});
   graph.output("y", resize(x, {.height = 4, .width = 13}));
   std::vector<float> values(2 * 7 * 9 * 3, 3.0f);
   std::fill(values.begin() + 7 * 9 * 3, values.end(), -5.0f);
-  const auto got = interpret(graph, {{"x", Tensor::from(values, x.shape())}})[0].to_floats();
+  const auto got =
+      interpret(graph, {{"x", Tensor::from(values, x.shape())}}, nullptr, GetParam())[0]
+          .to_floats();
   for (std::size_t i = 0; i < got.size(); ++i) {
     ASSERT_NEAR(got[i], i < got.size() / 2 ? 3.0f : -5.0f, 2e-6f) << i;
   }
 }
 
-TEST(ResizeLimits, NanAndErrors) {
+TEST_P(ResizeLimits, NanAndErrors) {
   Graph graph;
   graph.output("y", resize(graph.input("x", {1, 4, 4, 1}), {.height = 2, .width = 2}));
   std::vector<float> values(16, 1.0f);
   values[0] = NAN;
-  const auto got = interpret(graph, {{"x", Tensor::from(values, {1, 4, 4, 1})}})[0].to_floats();
+  const auto got =
+      interpret(graph, {{"x", Tensor::from(values, {1, 4, 4, 1})}}, nullptr, GetParam())[0]
+          .to_floats();
   EXPECT_TRUE(std::isnan(got[0]));
   EXPECT_FALSE(std::isnan(got[3]));
   EXPECT_THROW(resize(graph.input("flat", {4, 4}), {.height = 2, .width = 2}), InvalidArgument);

@@ -10,6 +10,7 @@
 #include "tests/reference/total_variation.h"
 #include "tests/support/cases.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 #include "tests/support/interpret.h"
 #include "tests/support/random_tensor.h"
 
@@ -26,8 +27,12 @@ const Case kCases[] = {{"one_pixel", {1, 1, 1, 3}},  {"one_row", {1, 1, 9, 3}},
                        {"one_column", {2, 7, 1, 1}}, {"odd_sizes", {1, 5, 7, 3}},
                        {"batch", {3, 4, 6, 2}},      {"parallel", {1, 130, 121, 3}}};
 
-class TotalVariation : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(Shapes, TotalVariation, testing::ValuesIn(kCases), case_name);
+class TotalVariation : public DeviceTest<Case> {};
+INSTANTIATE_TEST_SUITE_P(Shapes, TotalVariation, on_devices(kCases), device_case_name);
+
+class TotalVariationLimits : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, TotalVariationLimits, testing::ValuesIn(test_devices()),
+                         device_name);
 
 TEST_P(TotalVariation, ForwardAndBackwardMatchReference) {
   const Shape& shape = GetParam().x;
@@ -37,7 +42,7 @@ TEST_P(TotalVariation, ForwardAndBackwardMatchReference) {
   graph.output("y", y);
   graph.output("dx", gradients(y * 0.5f, std::vector<Value>{x})[0]);
   const Tensor x_value = random_tensor(shape, DType::f32, 1);
-  const auto got = interpret(graph, {{"x", x_value}});
+  const auto got = interpret(graph, {{"x", x_value}}, nullptr, device());
   const auto xs = to_doubles(x_value);
   const double y_want = want.forward(xs);
   const double terms = 2 * static_cast<double>(shape[2] * shape[3]) + 3;
@@ -60,13 +65,17 @@ TEST(TotalVariationReference, GradientMatchesCentralDifferences) {
             1e-8);
 }
 
-TEST(TotalVariationLimits, NanAndErrors) {
+TEST_P(TotalVariationLimits, NanAndErrors) {
   std::vector<float> values(2 * 3 * 3, 1.0f);
   Graph graph;
   graph.output("y", total_variation(graph.input("x", {1, 2, 3, 3})));
-  EXPECT_EQ(interpret(graph, {{"x", Tensor::from(values, {1, 2, 3, 3})}})[0].item(), 0);
+  EXPECT_EQ(
+      interpret(graph, {{"x", Tensor::from(values, {1, 2, 3, 3})}}, nullptr, GetParam())[0].item(),
+      0);
   values.back() = NAN;
-  EXPECT_TRUE(std::isnan(interpret(graph, {{"x", Tensor::from(values, {1, 2, 3, 3})}})[0].item()));
+  EXPECT_TRUE(std::isnan(
+      interpret(graph, {{"x", Tensor::from(values, {1, 2, 3, 3})}}, nullptr, GetParam())[0]
+          .item()));
   try {
     total_variation(graph.input("flat", {6, 3}));
     ADD_FAILURE();

@@ -4,18 +4,23 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/core/autodiff.h"
 #include "engine/core/source_ops.h"
 #include "engine/core/structural_ops.h"
 #include "engine/kernels/batch_norm.h"
 #include "engine/kernels/binary.h"
+#include "engine/kernels/color_transform.h"
 #include "engine/kernels/conv2d.h"
 #include "engine/kernels/gather_rows.h"
 #include "engine/kernels/image.h"
 #include "engine/kernels/losses.h"
+#include "engine/kernels/mean_squared_difference.h"
 #include "engine/kernels/optimizer_update.h"
 #include "engine/kernels/pool2d.h"
 #include "engine/kernels/random.h"
 #include "engine/kernels/reduce.h"
+#include "engine/kernels/resize.h"
+#include "engine/kernels/total_variation.h"
 #include "engine/kernels/unary.h"
 #include "tests/kernels/matrix_support.h"
 #include "tests/support/cases.h"
@@ -180,6 +185,32 @@ const UnalignedCase kUnalignedCases[] = {
                                            g.input("scale", {24}), g.input("shift", {24}), 1e-3f)
                            .y;
        return {gradients_of_node(y, g.input("dy", {99, 24}, DType::bf16))[0]};
+     }},
+    {"mean_squared_difference",
+     [](Graph& g) -> Values {
+       return {mean_squared_difference(g.input("x", {1037}), g.input("t", {1037}))};
+     }},
+    {"mean_squared_difference_backward_bf16",
+     [](Graph& g) -> Values {
+       const Value x = g.input("x", {1037}, DType::bf16);
+       return {gradients(mean_squared_difference(x, g.input("t", {1037})), Values{x})[0]};
+     }},
+    {"total_variation",
+     [](Graph& g) -> Values {
+       return {total_variation(g.input("x", {2, 9, 7, 3}))};
+     }},
+    {"total_variation_backward",
+     [](Graph& g) -> Values {
+       const Value y = total_variation(g.input("x", {2, 9, 7, 3}));
+       return {gradients_of_node(y, g.input("dy", {}))[0]};
+     }},
+    {"color_transform",
+     [](Graph& g) -> Values {
+       return {color_transform(g.input("x", {1037, 3}), ColorTransform::rgb_to_yiq())};
+     }},
+    {"resize",
+     [](Graph& g) -> Values {
+       return {resize(g.input("x", {2, 9, 7, 4}), {.height = 6, .width = 11})};
      }},
 };
 
