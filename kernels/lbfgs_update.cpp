@@ -1,7 +1,5 @@
 #include "engine/kernels/lbfgs_update.h"
 
-#include "engine/kernels/no_kernel.h"
-
 namespace engine {
 namespace {
 
@@ -52,7 +50,9 @@ class LbfgsUpdateOp final : public Op {
   }
 
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (!context.device.is_cpu()) throw_no_kernel(*this, context.device);
+    if (context.device.is_cuda()) {
+      return cuda::prepare_lbfgs_update(options_, context.inputs[kX].shape.elements());
+    }
     return cpu::prepare_lbfgs_update(options_, context.inputs[kX].shape.elements());
   }
 

@@ -82,5 +82,8 @@ LbfgsResult lbfgs_update(const LbfgsInputs& inputs, const LbfgsUpdate& options);
 namespace cpu {
 std::unique_ptr<Kernel> prepare_lbfgs_update(const LbfgsUpdate& options, std::int64_t elements);
 }  // namespace cpu
+namespace cuda {
+std::unique_ptr<Kernel> prepare_lbfgs_update(const LbfgsUpdate& options, std::int64_t elements);
+}  // namespace cuda
 
 }  // namespace engine

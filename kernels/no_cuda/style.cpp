@@ -2,6 +2,7 @@
 #include "engine/core/errors.h"
 #include "engine/kernels/color_transform.h"
 #include "engine/kernels/gram.h"
+#include "engine/kernels/lbfgs_update.h"
 #include "engine/kernels/mean_squared_difference.h"
 #include "engine/kernels/resize.h"
 #include "engine/kernels/total_variation.h"
@@ -38,6 +39,9 @@ std::unique_ptr<Kernel> prepare_gram(const GramProblem&, const PrepareContext&) 
   return refuse();
 }
 std::unique_ptr<Kernel> prepare_gram_backward(const GramProblem&, const PrepareContext&) {
+  return refuse();
+}
+std::unique_ptr<Kernel> prepare_lbfgs_update(const LbfgsUpdate&, std::int64_t) {
   return refuse();
 }
 
