@@ -86,23 +86,28 @@ __device__ double dot(const Values& a, const Values& b) {
   return sum;
 }
 
-// Adds up the block's sums, pairs half a block apart first; every thread gets them.
+// Adds up the block's sums in a fixed order: within warps, then warp by warp; every thread gets
+// them.
 template <int N>
 __device__ void add_block(double (&sums)[N]) {
-  __shared__ double shared[N][kThreads];
+  constexpr int kWarps = kThreads / 32;
+  __shared__ double shared[kWarps][N];
   const int thread = static_cast<int>(threadIdx.x);
 #pragma unroll
-  for (int i = 0; i < N; ++i) shared[i][thread] = sums[i];
-  __syncthreads();
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    if (thread < half) {
+  for (int i = 0; i < N; ++i) {
 #pragma unroll
-      for (int i = 0; i < N; ++i) shared[i][thread] += shared[i][thread + half];
+    for (int offset = 16; offset > 0; offset /= 2) {
+      sums[i] += __shfl_xor_sync(0xffffffffu, sums[i], offset);
     }
-    __syncthreads();
+    if (thread % 32 == 0) shared[thread / 32][i] = sums[i];
   }
+  __syncthreads();
 #pragma unroll
-  for (int i = 0; i < N; ++i) sums[i] = shared[i][0];
+  for (int i = 0; i < N; ++i) {
+    sums[i] = 0;
+#pragma unroll
+    for (int warp = 0; warp < kWarps; ++warp) sums[i] += shared[warp][i];
+  }
   __syncthreads();
 }
 template <int N>
