@@ -14,7 +14,7 @@ namespace engine {
 //   if y were written as a matmul.
 // Numerics: the same bits in every run with the same thread count. NaN in x reaches its row and
 //   column of y.
-// Scratch: oneDNN's own; the gradient's also holds scale (dy + dy^T) in x's type.
+// Scratch: that of matmul; the gradient's also holds scale (dy + dy^T) in x's type.
 // Source: Gatys, Ecker and Bethge 2015, arXiv:1508.06576, equation 3.
 Value gram(const Value& x, float scale = 1);
 

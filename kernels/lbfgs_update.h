@@ -74,6 +74,8 @@ struct LbfgsResult {
 // sums in double in
 //   order: the same bits for every thread count. All but learning_rate, loss and gradient may be
 //   updated in place.
+//   On CUDA every call is the same launches, whichever way the search goes, and the order of sums
+//   depends on the count of elements alone.
 // Scratch: 8 bytes a block.
 // Source: Nocedal and Wright 2006, Numerical Optimization, algorithms 7.4, 7.5, 3.5 and 3.6; all in
 //   one evaluation per call, which the book does not do.
