@@ -31,7 +31,7 @@ ENGINE_HOST_DEVICE inline double cubic_minimum(const LinePoint& a, const LinePoi
   const double d1 = a.slope + b.slope - 3 * (a.value - b.value) / (a.step - b.step);
   const double square = d1 * d1 - a.slope * b.slope;
   if (!(square >= 0)) return middle;
-  const double root = sqrt(square);
+  const double root = ::sqrt(square);
   const double d2 = b.step < a.step ? -root : root;
   const double step =
       b.step - (b.step - a.step) * (b.slope + d2 - d1) / (b.slope - a.slope + 2 * d2);
@@ -52,7 +52,7 @@ ENGINE_HOST_DEVICE inline bool decreases(const LineSearchState& state, const Lin
 
 ENGINE_HOST_DEVICE inline bool is_flat(const LineSearchState& state, const LinePoint& trial) {
   constexpr double kCurvature = 0.9;
-  return fabs(trial.slope) <= -kCurvature * state.origin.slope;
+  return ::fabs(trial.slope) <= -kCurvature * state.origin.slope;
 }
 
 ENGINE_HOST_DEVICE inline LineDecision narrow(LineSearchState& state, int most_evaluations,
