@@ -18,6 +18,9 @@ import pictures  # noqa: E402
 BINARY = os.environ["ENGINE_STYLE_TRANSFER"]
 SMALL = ["--size", "48", "--threads", "1", "--precision", "f32"]
 LIMIT_S = 100
+IS_SANITIZED = b"sanitizers:" in subprocess.run([BINARY, "--version"], check=True,
+                                                stdout=subprocess.PIPE).stdout
+measures_memory = unittest.skipIf(IS_SANITIZED, "sanitizers take memory of their own")
 
 
 class Case(unittest.TestCase):
@@ -127,6 +130,7 @@ class Makes(Case):
         with open(path) as file:
             return file.readlines()
 
+    @measures_memory
     def test_the_memory_figure_is_the_peak(self):
         result = self.makes("scene:18", "pattern:waves", "-o", "out.png", "--size", "640",
                             "--iterations", "1", "--scales", "1", "--threads", "1")
@@ -188,6 +192,7 @@ class Refuses(Case):
         self.assertFalse(os.path.exists(self.path("out.png")))
         self.assertFalse(os.path.exists(self.path("runs")))  # refused before a run folder was made
 
+    @measures_memory
     def test_the_size_that_it_names_does_fit(self):
         arguments = ["scene:18", "pattern:waves", "-o", "out.png", "--threads", "1", "--memory",
                      "0.25", "--iterations", "1", "--scales", "1"]
