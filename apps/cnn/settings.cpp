@@ -5,6 +5,7 @@
 
 #include "engine/apps/data/scenes.h"
 #include "engine/apps/run/exit_codes.h"
+#include "engine/apps/run/settings_json.h"
 #include "engine/layers/models/registry.h"
 
 namespace engine::apps::cnn {
@@ -30,6 +31,31 @@ std::int64_t default_batch(std::int64_t train_items) {
   if (train_items >= 20'000) return 128;
   return train_items >= 1'000 ? 64 : 32;
 }
+
+constexpr auto fields = [](auto& s, const auto& visit) {
+  visit("data", s.data);
+  visit("items", s.items);
+  visit("scene_seed", s.scene_seed);
+  visit("height", s.height);
+  visit("width", s.width);
+  visit("channels", s.channels);
+  visit("fit", s.fit);
+  visit("network", s.network);
+  visit("hidden", s.hidden);
+  visit("width_factor", s.width_factor);
+  visit("dropout", s.dropout);
+  visit("augment", s.augment);
+  visit("epochs", s.epochs);
+  visit("batch", s.batch);
+  visit("learning_rate", s.learning_rate);
+  visit("weight_decay", s.weight_decay);
+  visit("seed", s.seed);
+  visit("split", s.split);
+  visit("folds", s.folds);
+  visit("threshold", s.threshold);
+  visit("baselines", s.baselines);
+  device_fields(s.device, visit);
+};
 
 }  // namespace
 
@@ -68,65 +94,12 @@ void TrainSettings::complete(const ImageDataset& dataset, std::int64_t train_ite
   }
 }
 
-nlohmann::json to_json(const TrainSettings& s) {
-  return {{"app", "cnn"},
-          {"data", s.data},
-          {"items", s.items},
-          {"scene_seed", s.scene_seed},
-          {"height", s.height},
-          {"width", s.width},
-          {"channels", s.channels},
-          {"fit", s.fit},
-          {"network", s.network},
-          {"hidden", s.hidden},
-          {"width_factor", s.width_factor},
-          {"dropout", s.dropout},
-          {"augment", s.augment},
-          {"epochs", s.epochs},
-          {"batch", s.batch},
-          {"learning_rate", s.learning_rate},
-          {"weight_decay", s.weight_decay},
-          {"seed", s.seed},
-          {"split", s.split},
-          {"folds", s.folds},
-          {"threshold", s.threshold},
-          {"baselines", s.baselines},
-          {"device", s.device.device},
-          {"precision", s.device.precision},
-          {"threads", s.device.threads}};
+nlohmann::json to_json(const TrainSettings& settings) {
+  return settings_to_json("cnn", settings, fields);
 }
 
 TrainSettings parse_train_settings(const nlohmann::json& json, const std::string& file) {
-  TrainSettings s;
-  try {
-    json.at("data").get_to(s.data);
-    json.at("items").get_to(s.items);
-    json.at("scene_seed").get_to(s.scene_seed);
-    json.at("height").get_to(s.height);
-    json.at("width").get_to(s.width);
-    json.at("channels").get_to(s.channels);
-    json.at("fit").get_to(s.fit);
-    json.at("network").get_to(s.network);
-    json.at("hidden").get_to(s.hidden);
-    json.at("width_factor").get_to(s.width_factor);
-    json.at("dropout").get_to(s.dropout);
-    json.at("augment").get_to(s.augment);
-    json.at("epochs").get_to(s.epochs);
-    json.at("batch").get_to(s.batch);
-    json.at("learning_rate").get_to(s.learning_rate);
-    json.at("weight_decay").get_to(s.weight_decay);
-    json.at("seed").get_to(s.seed);
-    json.at("split").get_to(s.split);
-    json.at("folds").get_to(s.folds);
-    json.at("threshold").get_to(s.threshold);
-    json.at("baselines").get_to(s.baselines);
-    json.at("device").get_to(s.device.device);
-    json.at("precision").get_to(s.device.precision);
-    json.at("threads").get_to(s.device.threads);
-  } catch (const nlohmann::json::exception&) {
-    throw IoError(file + ": is damaged: a setting is missing or of the wrong kind");
-  }
-  return s;
+  return settings_from_json<TrainSettings>(json, file, fields);
 }
 
 ImageDataset load_data(const TrainSettings& s) {

@@ -4,12 +4,39 @@
 #include <sstream>
 
 #include "engine/apps/run/exit_codes.h"
+#include "engine/apps/run/settings_json.h"
 
 namespace engine::apps::style_transfer {
 namespace {
 
 constexpr int kCoarsest = 256;  // pixels; below it a scale of its own is not worth the trouble
 constexpr int kMostScales = 3;
+
+constexpr auto fields = [](auto& s, const auto& visit) {
+  visit("content", s.content);
+  visit("styles", s.styles);
+  visit("style_weights", s.style_weights);
+  visit("output", s.output);
+  visit("init", s.init);
+  visit("weights", s.weights);
+  visit("size", s.size);
+  visit("scales", s.scales);
+  visit("iterations", s.iterations);
+  visit("style_scale", s.style_scale);
+  visit("content_layers", s.content_layers);
+  visit("style_layers", s.style_layers);
+  visit("content_weight", s.content_weight);
+  visit("style_weight", s.style_weight);
+  visit("variation_weight", s.variation_weight);
+  visit("pooling", s.pooling);
+  visit("optimizer", s.optimizer);
+  visit("learning_rate", s.learning_rate);
+  visit("colors", s.colors);
+  visit("preview", s.preview);
+  visit("seed", s.seed);
+  visit("memory_gib", s.memory_gib);
+  device_fields(s.device, visit);
+};
 
 }  // namespace
 
@@ -61,67 +88,12 @@ std::vector<Scale> make_scales(const StyleSettings& settings) {
   return scales;
 }
 
-nlohmann::json to_json(const StyleSettings& s) {
-  return {{"app", "style_transfer"},
-          {"content", s.content},
-          {"styles", s.styles},
-          {"style_weights", s.style_weights},
-          {"output", s.output},
-          {"init", s.init},
-          {"weights", s.weights},
-          {"size", s.size},
-          {"scales", s.scales},
-          {"iterations", s.iterations},
-          {"style_scale", s.style_scale},
-          {"content_layers", s.content_layers},
-          {"style_layers", s.style_layers},
-          {"content_weight", s.content_weight},
-          {"style_weight", s.style_weight},
-          {"variation_weight", s.variation_weight},
-          {"pooling", s.pooling},
-          {"optimizer", s.optimizer},
-          {"learning_rate", s.learning_rate},
-          {"colors", s.colors},
-          {"preview", s.preview},
-          {"seed", s.seed},
-          {"memory_gib", s.memory_gib},
-          {"device", s.device.device},
-          {"precision", s.device.precision},
-          {"threads", s.device.threads}};
+nlohmann::json to_json(const StyleSettings& settings) {
+  return settings_to_json("style_transfer", settings, fields);
 }
 
 StyleSettings parse_style_settings(const nlohmann::json& json, const std::string& file) {
-  StyleSettings s;
-  try {
-    json.at("content").get_to(s.content);
-    json.at("styles").get_to(s.styles);
-    json.at("style_weights").get_to(s.style_weights);
-    json.at("output").get_to(s.output);
-    json.at("init").get_to(s.init);
-    json.at("weights").get_to(s.weights);
-    json.at("size").get_to(s.size);
-    json.at("scales").get_to(s.scales);
-    json.at("iterations").get_to(s.iterations);
-    json.at("style_scale").get_to(s.style_scale);
-    json.at("content_layers").get_to(s.content_layers);
-    json.at("style_layers").get_to(s.style_layers);
-    json.at("content_weight").get_to(s.content_weight);
-    json.at("style_weight").get_to(s.style_weight);
-    json.at("variation_weight").get_to(s.variation_weight);
-    json.at("pooling").get_to(s.pooling);
-    json.at("optimizer").get_to(s.optimizer);
-    json.at("learning_rate").get_to(s.learning_rate);
-    json.at("colors").get_to(s.colors);
-    json.at("preview").get_to(s.preview);
-    json.at("seed").get_to(s.seed);
-    json.at("memory_gib").get_to(s.memory_gib);
-    json.at("device").get_to(s.device.device);
-    json.at("precision").get_to(s.device.precision);
-    json.at("threads").get_to(s.device.threads);
-  } catch (const nlohmann::json::exception&) {
-    throw IoError(file + ": is damaged: a setting is missing or of the wrong kind");
-  }
-  return s;
+  return settings_from_json<StyleSettings>(json, file, fields);
 }
 
 }  // namespace engine::apps::style_transfer
