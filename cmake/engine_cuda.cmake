@@ -22,7 +22,7 @@ if(NOT ENGINE_CUDA STREQUAL "OFF")
     find_package(CUDAToolkit REQUIRED)
     if(CUDAToolkit_VERSION VERSION_LESS 12.6)
       set(engine_cuda_reason "CUDA ${CUDAToolkit_VERSION} is too old: 12.6 is needed")
-    elseif(NOT TARGET CUDA::cublasLt)
+    elseif(NOT TARGET CUDA::cublasLt)  # loaded when wanted, not linked; its header is compiled
       set(engine_cuda_reason "CUDA ${CUDAToolkit_VERSION} is here without cuBLASLt")
     else()
       set(engine_has_cuda ON)
@@ -80,11 +80,12 @@ function(engine_add_cuda target)
   # CMake 3.25 takes CMAKE_CUDA_STANDARD 20 for 17 with nvcc 13, so the flag is given by hand.
   target_compile_options(engine_cuda PRIVATE -std=c++20 ${gencode} 
     $<$<BOOL:${ENGINE_WERROR}>:-Werror=all-warnings>)
-  target_compile_definitions(engine_cuda PRIVATE ENGINE_CUDA_TARGETS="${names}")
+  target_compile_definitions(engine_cuda PRIVATE ENGINE_CUDA_TARGETS="${names}"
+    ENGINE_CUDA_LIBRARY_DIR="${CUDAToolkit_LIBRARY_DIR}")
   set_target_properties(engine_cuda PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_ARCHITECTURES OFF
     CUDA_STANDARD_REQUIRED OFF)
   target_include_directories(engine_cuda PRIVATE ${PROJECT_BINARY_DIR}/include)
   target_include_directories(engine_cuda SYSTEM PRIVATE ${Random123_INCLUDE_DIR})
   target_sources(${target} PRIVATE $<TARGET_OBJECTS:engine_cuda>)
-  target_link_libraries(${target} PRIVATE CUDA::cudart_static CUDA::cublasLt)
+  target_link_libraries(${target} PRIVATE CUDA::cudart_static ${CMAKE_DL_LIBS})
 endfunction()

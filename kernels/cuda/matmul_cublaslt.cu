@@ -1,13 +1,13 @@
-// Products by cuBLASLt, where it is faster than our kernels: dense and large. Not run on a GPU yet.
+// Products by cuBLASLt, where it is there and faster than our kernels: dense and large. Not run on
+// a GPU yet.
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
-#include <cublasLt.h>
-
 #include "engine/core/cuda/device_guard.h"
 #include "engine/core/cuda/handles.h"
 #include "engine/core/memory_plan.h"
+#include "engine/kernels/cuda/cublaslt.h"
 #include "engine/kernels/cuda/matmul_epilogue.h"
 
 namespace engine::cuda {
@@ -19,11 +19,11 @@ constexpr std::uint32_t kAlignment = 16;                           // bytes, of 
 
 void check(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw CudaError(join("cuda: ", call, ": ", cublasLtGetStatusString(status)));
+  throw CudaError(join("cuda: ", call, ": ", cublaslt()->status_string(status)));
 }
 
 cudaError_t destroy_cublaslt(cublasLtHandle_t handle) {
-  return cublasLtDestroy(handle) == CUBLAS_STATUS_SUCCESS ? cudaSuccess : cudaErrorUnknown;
+  return cublaslt()->destroy(handle) == CUBLAS_STATUS_SUCCESS ? cudaSuccess : cudaErrorUnknown;
 }
 using UniqueCublasLt = UniqueHandle<cublasLtHandle_t, destroy_cublaslt>;
 
@@ -33,13 +33,13 @@ cudaDataType_t type_of(DType dtype) {
 
 template <class T>
 void set(cublasLtMatmulDescOpaque_t& product, cublasLtMatmulDescAttributes_t attribute, T value) {
-  check(cublasLtMatmulDescSetAttribute(&product, attribute, &value, sizeof value),
+  check(cublaslt()->set_product(&product, attribute, &value, sizeof value),
         "cublasLtMatmulDescSetAttribute");
 }
 template <class T>
 void set(cublasLtMatmulPreferenceOpaque_t& preference, cublasLtMatmulPreferenceAttributes_t what,
          T value) {
-  check(cublasLtMatmulPreferenceSetAttribute(&preference, what, &value, sizeof value),
+  check(cublaslt()->set_preference(&preference, what, &value, sizeof value),
         "cublasLtMatmulPreferenceSetAttribute");
 }
 
@@ -52,17 +52,18 @@ bool is_aligned(const void* pointer) {
 class Plan {
  public:
   Plan(const MatmulProblem& problem, DType in, DType out, bool has_bias) {
-    check(cublasLtCreate(handle_.out()), "cublasLtCreate");
-    check(cublasLtMatmulDescInit(&product_, CUBLAS_COMPUTE_32F, CUDA_R_32F),
+    check(library_.create(handle_.out()), "cublasLtCreate");
+    check(library_.init_product(&product_, sizeof product_, CUBLAS_COMPUTE_32F, CUDA_R_32F),
           "cublasLtMatmulDescInit");
     const bool ta = problem.options.transpose_a, tb = problem.options.transpose_b;
     set(product_, CUBLASLT_MATMUL_DESC_TRANSA, tb ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(product_, CUBLASLT_MATMUL_DESC_TRANSB, ta ? CUBLAS_OP_T : CUBLAS_OP_N);
     if (has_bias) set(product_, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-    const auto describe = [](cublasLtMatrixLayoutOpaque_t& layout, DType dtype, std::int64_t rows,
-                             std::int64_t columns) {
-      check(cublasLtMatrixLayoutInit(&layout, type_of(dtype), static_cast<std::uint64_t>(rows),
-                                     static_cast<std::uint64_t>(columns), rows),
+    const auto describe = [this](cublasLtMatrixLayoutOpaque_t& layout, DType dtype,
+                                 std::int64_t rows, std::int64_t columns) {
+      check(library_.init_layout(&layout, sizeof layout, type_of(dtype),
+                                 static_cast<std::uint64_t>(rows),
+                                 static_cast<std::uint64_t>(columns), rows),
             "cublasLtMatrixLayoutInit");
     };
     describe(b_, in, tb ? problem.k : problem.n, tb ? problem.n : problem.k);
@@ -80,9 +81,9 @@ class Plan {
     cublasLtMatmulDescOpaque_t product = product_;
     cublasLtMatrixLayoutOpaque_t a_layout = a_, b_layout = b_, y_layout = y_;
     if (bias != nullptr) set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    check(cublasLtMatmul(handle_.get(), &product, &one, b, &b_layout, a, &a_layout, &zero, y,
-                         &y_layout, y, &y_layout, &found_.algo, workspace, found_.workspaceSize,
-                         stream),
+    check(library_.matmul(handle_.get(), &product, &one, b, &b_layout, a, &a_layout, &zero, y,
+                          &y_layout, y, &y_layout, &found_.algo, workspace, found_.workspaceSize,
+                          stream),
           "cublasLtMatmul");
   }
 
@@ -90,7 +91,7 @@ class Plan {
   // Algorithms that split k add their parts in a fixed order, through the workspace.
   bool find_algorithm() {
     cublasLtMatmulPreferenceOpaque_t preference;
-    check(cublasLtMatmulPreferenceInit(&preference), "cublasLtMatmulPreferenceInit");
+    check(library_.init_preference(&preference, sizeof preference), "cublasLtMatmulPreferenceInit");
     set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kMostWorkspace);
     set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
         static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
@@ -99,13 +100,14 @@ class Plan {
     set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, kAlignment);
     set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, kAlignment);
     int count = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
-        handle_.get(), &product_, &b_, &a_, &y_, &y_, &preference, 1, &found_, &count);
+    const cublasStatus_t status = library_.find_algorithms(handle_.get(), &product_, &b_, &a_, &y_,
+                                                           &y_, &preference, 1, &found_, &count);
     if (status == CUBLAS_STATUS_NOT_SUPPORTED) return false;
     check(status, "cublasLtMatmulAlgoGetHeuristic");
     return count > 0 && found_.state == CUBLAS_STATUS_SUCCESS;
   }
 
+  const CublasLt& library_ = *cublaslt();
   UniqueCublasLt handle_;
   cublasLtMatmulDescOpaque_t product_ = {};
   cublasLtMatrixLayoutOpaque_t a_ = {}, b_ = {}, y_ = {};
@@ -177,7 +179,7 @@ class CublasLtProduct final : public Kernel {
 std::unique_ptr<Kernel> prepare_matmul_cublaslt(const MatmulProblem& problem, Activation activation,
                                                 const PrepareContext& context,
                                                 std::unique_ptr<Kernel> instead) {
-  if (problem.m == 0 || problem.k == 0 || problem.n == 0) return instead;
+  if (problem.m == 0 || problem.k == 0 || problem.n == 0 || cublaslt() == nullptr) return instead;
   const DeviceGuard guard(context.device.index());
   return std::make_unique<CublasLtProduct>(problem, activation, context, std::move(instead));
 }
