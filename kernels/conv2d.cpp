@@ -31,10 +31,29 @@ Value as_gradient_of(const Value& value, const Value& gradient) {
   return gradient.dtype() == value.dtype() ? gradient : cast(gradient, value.dtype());
 }
 
-class Conv2dBackwardDataOp final : public Op {
+// What both gradients share. The shape of the result is an attribute.
+class Conv2dBackwardOp : public Op {
+ public:
+  explicit Conv2dBackwardOp(const Conv2dGeometry& geometry) : geometry_(geometry) {}
+
+  PrecisionClass precision() const final { return PrecisionClass::matrix; }
+
+  Cost cost(std::span<const TensorType> inputs, std::span<const TensorType> outputs) const final {
+    Cost result = Op::cost(inputs, outputs);
+    result.flops = problem_of(inputs).flops();
+    return result;
+  }
+
+ protected:
+  virtual Conv2dProblem problem_of(std::span<const TensorType> inputs) const = 0;
+
+  const Conv2dGeometry geometry_;
+};
+
+class Conv2dBackwardDataOp final : public Conv2dBackwardOp {
  public:
   Conv2dBackwardDataOp(const Shape& x_shape, const Conv2dGeometry& geometry)
-      : x_shape_(x_shape), geometry_(geometry) {}
+      : Conv2dBackwardOp(geometry), x_shape_(x_shape) {}
 
   std::string_view name() const override { return "conv2d_backward_data"; }
   std::string attributes() const override { return join("x=", x_shape_, ' ', text_of(geometry_)); }
@@ -58,15 +77,6 @@ class Conv2dBackwardDataOp final : public Op {
     return result;
   }
 
-  PrecisionClass precision() const override { return PrecisionClass::matrix; }
-
-  Cost cost(std::span<const TensorType> inputs,
-            std::span<const TensorType> outputs) const override {
-    Cost result = Op::cost(inputs, outputs);
-    result.flops = problem_of(inputs).flops();
-    return result;
-  }
-
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
     const Conv2dProblem problem = problem_of(context.inputs);
     return context.device.is_cuda() ? cuda::prepare_conv2d_backward_data(problem, context)
@@ -74,18 +84,17 @@ class Conv2dBackwardDataOp final : public Op {
   }
 
  private:
-  Conv2dProblem problem_of(std::span<const TensorType> inputs) const {
+  Conv2dProblem problem_of(std::span<const TensorType> inputs) const override {
     return conv2d_problem(name(), x_shape_, inputs[1].shape, geometry_);
   }
 
   Shape x_shape_;
-  Conv2dGeometry geometry_;
 };
 
-class Conv2dBackwardWeightsOp final : public Op {
+class Conv2dBackwardWeightsOp final : public Conv2dBackwardOp {
  public:
   Conv2dBackwardWeightsOp(const Shape& w_shape, const Conv2dGeometry& geometry)
-      : w_shape_(w_shape), geometry_(geometry) {}
+      : Conv2dBackwardOp(geometry), w_shape_(w_shape) {}
 
   std::string_view name() const override { return "conv2d_backward_weights"; }
   std::string attributes() const override { return join("w=", w_shape_, ' ', text_of(geometry_)); }
@@ -109,15 +118,6 @@ class Conv2dBackwardWeightsOp final : public Op {
     return result;
   }
 
-  PrecisionClass precision() const override { return PrecisionClass::matrix; }
-
-  Cost cost(std::span<const TensorType> inputs,
-            std::span<const TensorType> outputs) const override {
-    Cost result = Op::cost(inputs, outputs);
-    result.flops = problem_of(inputs).flops();
-    return result;
-  }
-
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
     const Conv2dProblem problem = problem_of(context.inputs);
     return context.device.is_cuda() ? cuda::prepare_conv2d_backward_weights(problem, context)
@@ -125,12 +125,11 @@ class Conv2dBackwardWeightsOp final : public Op {
   }
 
  private:
-  Conv2dProblem problem_of(std::span<const TensorType> inputs) const {
+  Conv2dProblem problem_of(std::span<const TensorType> inputs) const override {
     return conv2d_problem(name(), inputs[0].shape, w_shape_, geometry_);
   }
 
   Shape w_shape_;
-  Conv2dGeometry geometry_;
 };
 
 }  // namespace

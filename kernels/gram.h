@@ -1,7 +1,5 @@
 #pragma once
 
-#include <memory>
-
 #include "engine/core/graph.h"
 
 namespace engine {
@@ -18,23 +16,46 @@ namespace engine {
 // Source: Gatys, Ecker and Bethge 2015, arXiv:1508.06576, equation 3.
 Value gram(const Value& x, float scale = 1);
 
+// The gradient of gram with respect to x, seen by fusion rules. Inputs: dy f32 [c, c], x and, where
+// it adds, a tensor as x that the gradient is added to in place (CPU only).
+class GramBackwardOp final : public Op {
+ public:
+  explicit GramBackwardOp(float scale, bool adds = false) : scale_(scale), adds_(adds) {}
+
+  float scale() const { return scale_; }
+  bool adds() const { return adds_; }
+
+  std::string_view name() const override { return "gram_backward"; }
+  std::string attributes() const override;
+  std::vector<TensorType> infer(std::span<const TensorType> inputs) const override;
+  PrecisionClass precision() const override { return PrecisionClass::matrix; }
+  bool keeps_f32(int input) const override { return input == 0; }
+  std::vector<InPlacePair> in_place() const override;
+  Cost cost(std::span<const TensorType> inputs, std::span<const TensorType> outputs) const override;
+  std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override;
+
+ private:
+  float scale_;
+  bool adds_;
+};
+
 // x seen as [rows, channels].
 struct GramProblem {
   std::int64_t rows = 0, channels = 0;
   float scale = 1;
 };
 
+// What a device adds to matmul's product, enqueued on the stream.
 namespace cpu {
-std::unique_ptr<Kernel> prepare_gram(const GramProblem& problem, const PrepareContext& context);
-// (dy, x) -> dx
-std::unique_ptr<Kernel> prepare_gram_backward(const GramProblem& problem,
-                                              const PrepareContext& context);
+void gram_scale(const Stream& stream, const GramProblem& problem, float* y);  // y *= scale
+// sum = scale (dy + dy^T), [channels, channels], f32 or bf16
+void gram_symmetric_sum(const Stream& stream, const GramProblem& problem, const float* dy,
+                        DType dtype, void* sum);
 }  // namespace cpu
 namespace cuda {
-std::unique_ptr<Kernel> prepare_gram(const GramProblem& problem, const PrepareContext& context);
-// (dy, x) -> dx
-std::unique_ptr<Kernel> prepare_gram_backward(const GramProblem& problem,
-                                              const PrepareContext& context);
+void gram_scale(const Stream& stream, const GramProblem& problem, float* y);
+void gram_symmetric_sum(const Stream& stream, const GramProblem& problem, const float* dy,
+                        DType dtype, void* sum);
 }  // namespace cuda
 
 }  // namespace engine

@@ -65,6 +65,9 @@ class MatmulOp final : public Op {
 namespace cpu {
 std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation activation,
                                        const PrepareContext& context);
+// y += a b for a product with terms and results, without bias; y is rounded once.
+std::unique_ptr<Kernel> prepare_matmul_into_sum(const MatmulProblem& problem,
+                                                const PrepareContext& context);
 }  // namespace cpu
 namespace cuda {  // the algorithm is kernels/matmul_choice.h's
 std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation activation,

@@ -70,4 +70,9 @@ std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation 
                                           prepare_unary(UnaryMember::relu, context.outputs[0]));
 }
 
+std::unique_ptr<Kernel> prepare_matmul_into_sum(const MatmulProblem& problem,
+                                                const PrepareContext& context) {
+  return onednn_matmul(problem, context, true);
+}
+
 }  // namespace engine::cpu

@@ -26,6 +26,8 @@ std::unique_ptr<Kernel> onednn_conv2d_backward_data(const Conv2dProblem& problem
                                                     const PrepareContext& context);
 std::unique_ptr<Kernel> onednn_conv2d_backward_weights(const Conv2dProblem& problem,
                                                        const PrepareContext& context);
-std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, const PrepareContext& context);
+// `adds`: y += a b, with one rounding.
+std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, const PrepareContext& context,
+                                      bool adds = false);
 
 }  // namespace engine::cpu

@@ -20,9 +20,20 @@ dnnl::matmul::primitive_desc matmul_of(const dnnl::engine& engine, const memory:
 #endif
 }
 
+dnnl::primitive_attr attributes_of(bool adds) {
+  dnnl::primitive_attr attributes = onednn_attributes(Activation::none);
+  if (adds) {
+    dnnl::post_ops operations;
+    operations.append_sum(1.0f);
+    attributes.set_post_ops(operations);
+  }
+  return attributes;
+}
+
 }  // namespace
 
-std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, const PrepareContext& context) {
+std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, const PrepareContext& context,
+                                      bool adds) {
   return onednn_asking_for("matmul", context, [&]() -> std::unique_ptr<Kernel> {
     const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
     const DType data = context.inputs[0].dtype;
@@ -39,7 +50,7 @@ std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, const Prepar
     const memory::desc y({problem.m, problem.n}, onednn_type(context.outputs[0].dtype), Tag::ab);
 
     const auto description =
-        matmul_of(engine, a, b, has_bias ? &bias : nullptr, y, onednn_attributes(Activation::none));
+        matmul_of(engine, a, b, has_bias ? &bias : nullptr, y, attributes_of(adds));
     auto kernel = make_onednn_kernel<dnnl::matmul>(engine, description);
     kernel->bind({DNNL_ARG_SRC, OneDnnKernel::Role::input, 0, a, a});
     kernel->bind(

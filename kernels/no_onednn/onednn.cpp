@@ -27,7 +27,7 @@ std::unique_ptr<Kernel> onednn_conv2d_backward_weights(const Conv2dProblem&,
                                                        const PrepareContext&) {
   refuse("conv2d_backward_weights");
 }
-std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem&, const PrepareContext&) {
+std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem&, const PrepareContext&, bool) {
   refuse("matmul");
 }
 

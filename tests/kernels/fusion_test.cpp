@@ -1,13 +1,17 @@
+#include <algorithm>
 #include <sstream>
 
 #include <gtest/gtest.h>
 
+#include "engine/core/autodiff.h"
 #include "engine/core/passes.h"
 #include "engine/core/structural_ops.h"
 #include "engine/kernels/binary.h"
 #include "engine/kernels/compile.h"
 #include "engine/kernels/conv2d.h"
+#include "engine/kernels/gram.h"
 #include "engine/kernels/matmul.h"
+#include "engine/kernels/reduce.h"
 #include "engine/kernels/unary.h"
 #include "tests/support/compare.h"
 #include "tests/support/devices.h"
@@ -92,6 +96,29 @@ TEST_P(MatrixFusion, MatmulTakesBiasAndRelu) {
   EXPECT_EQ(ops_of(fused(graph_)).back(), "matmul(3) transpose_a=0 transpose_b=1 activation=relu");
   expect_same_values(DType::f32);
   expect_same_values(DType::bf16);
+}
+
+// An activation that two Gram losses and a layer read: its three gradients become one tensor.
+TEST_P(MatrixFusion, GramBackwardAddsToTheOtherGradients) {
+  const Value y = image_ * image_;
+  const Value loss = sum(gram(y, 0.5f)) + sum(gram(y * y, 0.25f)) + sum(y * y * y);
+  graph_.output("dx", gradients(loss, std::vector<Value>{image_})[0]);
+  const Ops ops = ops_of(fused(graph_));
+  const std::string adds = "gram_backward(3) scale=0.5 adds", apart = "gram_backward(2) scale=0.5";
+  EXPECT_EQ(std::count(ops.begin(), ops.end(), adds), GetParam().is_cpu() ? 1 : 0);
+  EXPECT_EQ(std::count(ops.begin(), ops.end(), apart), GetParam().is_cpu() ? 0 : 1);
+  expect_same_values(DType::f32);
+  expect_same_values(DType::bf16);
+}
+
+// The kernel's own copy, where what it adds to is still wanted.
+TEST_P(MatrixFusion, GramBackwardLeavesWhatItAddsTo) {
+  const Value y = image_ * image_;
+  const Value loss = sum(gram(y)) + sum(y);
+  const std::vector<Value> dy = gradients(loss, std::vector<Value>{y});
+  graph_.output("of_y", dy[0]);
+  graph_.output("of_sum", gradients(sum(y), std::vector<Value>{y})[0]);
+  expect_same_values(DType::f32);
 }
 
 // The sum before the bias is wanted by somebody else.
