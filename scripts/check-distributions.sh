@@ -2,12 +2,15 @@
 # Runs the two commands on fresh systems: scripts/run.sh (again without network), then scripts/test.sh, from a
 # clean copy of the tree in debootstrapped chroots; prints a table. Needs root, debootstrap and apt's mirror.
 #   scripts/check-distributions.sh [SUITE[=MIRROR]]...   default: bookworm trixie jammy noble
-#   ENGINE_DISTRIBUTIONS_DIR   where chroots and logs go (default /tmp/engine-distributions)
-# The mirror is the one that apt uses here; a suite that it does not serve is skipped and said so.
+#   ENGINE_DISTRIBUTIONS_DIR        where chroots and logs go (default /tmp/engine-distributions)
+#   ENGINE_DISTRIBUTIONS_KEYRINGS   where the archives' keyrings are (default /usr/share/keyrings)
+# The mirror is the one that apt uses here; a suite that it does not serve is skipped and said so. Exits with 1
+# where something failed, where a suite that was named could not be tried, and where none could.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly source_dir=$PWD
 readonly work=${ENGINE_DISTRIBUTIONS_DIR:-/tmp/engine-distributions}
+readonly keyrings=${ENGINE_DISTRIBUTIONS_KEYRINGS:-/usr/share/keyrings}
 
 for tool in debootstrap unshare wget; do
   command -v "$tool" >/dev/null || { echo "check-distributions.sh: needs $tool" >&2; exit 1; }
@@ -26,7 +29,7 @@ describe_suite() {
     jammy | noble) family=ubuntu components=main,universe ;;
     *) family=debian components=main ;;
   esac
-  keyring=/usr/share/keyrings/$family-archive-keyring.gpg
+  keyring=$keyrings/$family-archive-keyring.gpg
 }
 
 # Runs a command in the chroot; the mounts end with it. `offline` first: without network.
@@ -43,18 +46,19 @@ in_chroot() {  # [offline] root command...
   ' - "$root" "$@" </dev/null
 }
 
+# Called as a condition, where `set -e` does not hold.
 make_root() {  # suite mirror root
-  debootstrap --variant=minbase --components="$components" --keyring="$keyring" "$1" "$3" "$2"
+  debootstrap --variant=minbase --components="$components" --keyring="$keyring" "$1" "$3" "$2" || return
   # The host's way to its mirror (proxies, certificates, dates); not its sources, which are another suite's.
   local file
   for file in /etc/apt/apt.conf /etc/apt/apt.conf.d/* /etc/apt/auth.conf /etc/apt/auth.conf.d/*; do
     if [[ -f $file ]] && grep -qE '^ *(Acquire::|machine )' "$file"; then
-      cp "$file" "$3$(dirname "$file")/"
+      cp "$file" "$3$(dirname "$file")/" || return
     fi
   done
-  cp /etc/resolv.conf "$3/etc/resolv.conf"
+  cp /etc/resolv.conf "$3/etc/resolv.conf" || return
   # The tree lies at a path with a space, as a user's may.
-  mkdir -p "$3/home/some user/engine"
+  mkdir -p "$3/home/some user/engine" || return
   git -C "$source_dir" ls-files -z | tar -C "$source_dir" --null -T - -c |
     tar -C "$3/home/some user/engine" -x
 }
@@ -66,13 +70,14 @@ timed() {  # result_variable log command...: seconds, or "failed"
   if "$@" >"$log" 2>&1; then result=$((SECONDS - start)); else result=failed; fi
 }
 
-check() {  # suite mirror; appends a row
+check() {  # suite mirror; appends a row, sets status where something failed
   local suite=$1 mirror=$2 root=$work/$1 logs=$work/$1-logs
   local run again tests version compiler counts
   rm -rf --one-file-system "$root" "$logs"
   mkdir -p "$logs"
   if ! make_root "$suite" "$mirror" "$root" >"$logs/debootstrap" 2>&1; then
     rows+=("| $suite | debootstrap failed: $logs/debootstrap | | | | |")
+    status=1
     return
   fi
   local here=(bash -c 'cd "/home/some user/engine" && exec "$@"' -)
@@ -84,24 +89,29 @@ check() {  # suite mirror; appends a row
   compiler=$(in_chroot "$root" g++ -dumpfullversion 2>/dev/null || echo none)
   # shellcheck disable=SC1091
   rows+=("| $(. "$root/etc/os-release" && echo "$PRETTY_NAME") | ${version%%[+-]*} | $compiler | $run | $again | ${tests}: ${counts:-see $logs/test} |")
-  [[ $run$again$tests == *failed* ]] || rm -rf --one-file-system "$root"
+  if [[ $run$again$tests == *failed* ]]; then status=1; else rm -rf --one-file-system "$root"; fi
 }
 
-suites=("$@")
-[[ $# == 0 ]] && suites=(bookworm trixie jammy noble)
+skip() {  # suite why; appends a row
+  rows+=("| $1 | $2 | | | | |")
+  [[ -z $are_named ]] || status=1
+}
+
+suites=("$@") are_named=yes
+[[ $# != 0 ]] || { suites=(bookworm trixie jammy noble); are_named=''; }
 mkdir -p "$work"
-rows=()
+rows=() status=0 tried=0
 for given in "${suites[@]}"; do
   suite=${given%%=*}
   describe_suite "$suite"
-  mirror=$(host_mirror "$family")
-  [[ $given == *=* ]] && mirror=${given#*=}
-  if ! wget -q -T 20 -t 1 --spider "$mirror/dists/$suite/Release"; then
-    rows+=("| $suite | not on this machine's mirror | | | | |")
+  if [[ $given == *=* ]]; then mirror=${given#*=}; else mirror=$(host_mirror "$family") || mirror=''; fi
+  if [[ -z $mirror ]] || ! wget -q -T 20 -t 1 --spider "$mirror/dists/$suite/Release"; then
+    skip "$suite" "not on this machine's mirror"
   elif [[ ! -f $keyring ]]; then
-    rows+=("| $suite | no $keyring: install $family-archive-keyring or ubuntu-keyring | | | | |")
+    skip "$suite" "no $keyring: install $family-archive-keyring or ubuntu-keyring"
   else
     echo "$suite" >&2
+    tried=$((tried + 1))
     check "$suite" "$mirror"
   fi
 done
@@ -109,4 +119,5 @@ done
 echo "| distribution | oneDNN | g++ | run.sh, s | again, offline, s | test.sh, s: result |"
 echo "|---|---|---|---|---|---|"
 printf '%s\n' "${rows[@]}"
-[[ ${rows[*]} != *failed* ]]
+[[ $tried -gt 0 ]] || status=1
+exit "$status"

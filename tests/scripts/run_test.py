@@ -3,13 +3,12 @@
 
 run_test.py SOURCE_FOLDER
 """
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
-import tempfile
 import unittest
+
+from machine import Machine
 
 SOURCE = pathlib.Path(sys.argv.pop(1)).resolve()
 
@@ -42,19 +41,7 @@ chmod +x "$build/bin/cnn"
 """
 
 
-class Machine(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="some where ")
-        self.addCleanup(folder.cleanup)
-        self.root = pathlib.Path(folder.name)
-        (self.root / "bin").mkdir()
-
-    def program(self, name, body):
-        path = self.root / "bin" / name
-        path.write_text("#!/bin/bash\n" + body)
-        path.chmod(0o755)
-        return path
-
+class Run(Machine):
     def gpu(self, *gpus, driver="13.0"):
         self.program("nvidia-smi", SMI.format(gpus=" ".join(gpus), driver=driver))
 
@@ -62,19 +49,8 @@ class Machine(unittest.TestCase):
         return self.program(name, NVCC.format(release=release))
 
     def run_script(self, script, *arguments, **environment):
-        # Without this machine's own driver and toolkit.
-        system = self.root / "system"
-        if not system.exists():
-            system.mkdir()
-            for tool in ("bash", "sed", "sort", "head", "tr", "grep", "cat", "dirname", "nproc", "mkdir",
-                         "touch", "chmod", "echo", "printf"):
-                (system / tool).symlink_to(shutil.which(tool))
-        env = {"PATH": f"{self.root / 'bin'}:{system}", "CUDA_PATH": str(self.root / "nowhere"),
-               "CALLS": str(self.root / "calls"), **environment}
-        result = subprocess.run([script, *arguments], env=env, capture_output=True, text=True,
-                                cwd=self.root)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return result.stdout.splitlines(), result.stderr
+        # Without this machine's own toolkit.
+        return super().run_script(script, *arguments, **{"CUDA_PATH": str(self.root / "nowhere"), **environment})
 
     def options(self, **environment):
         return self.run_script(SOURCE / "scripts/cuda_options.sh", **environment)
