@@ -15,6 +15,7 @@ std::span<const FusionRule> fusion_rules() {
       fuse_matmul_bias(),
       fuse_matmul_activation(),
       fuse_cast_into_weights(),
+      fuse_cast_all(),
       fuse_gram_backward_sum(),
       fuse_normalize_images_cast(),
   };

@@ -27,6 +27,8 @@ FusionRule fuse_matmul_activation();
 // cast(w, bf16) in front of the weights of a convolution or product -> w itself: the kernel
 // converts as it packs.
 FusionRule fuse_cast_into_weights();
+// cast(w, bf16) of all parameters -> one cast_all on a GPU, where each cast would be a launch.
+FusionRule fuse_cast_all();
 // add_n(..., gram_backward(dy, x)) -> gram_backward(dy, x, add_n(...)) on the CPU, in place: a
 // tensor less of x's size is alive, and a pass over memory is saved.
 FusionRule fuse_gram_backward_sum();

@@ -2,6 +2,7 @@
 #include "engine/core/errors.h"
 #include "engine/kernels/batch_norm.h"
 #include "engine/kernels/binary.h"
+#include "engine/kernels/cast_all.h"
 #include "engine/kernels/color_transform.h"
 #include "engine/kernels/conv2d_algorithms.h"
 #include "engine/kernels/cpu/gather_rows.h"
@@ -158,6 +159,9 @@ std::unique_ptr<Kernel> prepare_matmul_wgmma(const MatmulProblem&, Activation, c
 }
 std::unique_ptr<Kernel> prepare_matmul_cublaslt(const MatmulProblem&, Activation,
                                                 const PrepareContext&, std::unique_ptr<Kernel>) {
+  return refuse();
+}
+std::unique_ptr<Kernel> prepare_cast_all(const PrepareContext&) {
   return refuse();
 }
 std::unique_ptr<Kernel> prepare_mean_squared_difference(const TensorType&) {

@@ -9,6 +9,7 @@
 #include "engine/core/structural_ops.h"
 #include "engine/kernels/batch_norm.h"
 #include "engine/kernels/binary.h"
+#include "engine/kernels/cast_all.h"
 #include "engine/kernels/color_transform.h"
 #include "engine/kernels/conv2d.h"
 #include "engine/kernels/gather_rows.h"
@@ -110,6 +111,7 @@ const UnalignedCase kUnalignedCases[] = {
        return {average_pool2d(g.input("x", {2, 6, 5, 16}))};
      }},
     {"cast", [](Graph& g) -> Values { return {cast(g.input("x", {1037}), DType::bf16)}; }},
+    {"cast_all", [](Graph& g) { return cast_all_to_bf16({g.input("x", {1037})}); }},
     {"add_n",
      [](Graph& g) -> Values {
        return {add_n({g.input("x", {1037}), g.input("z", {1037})})};
