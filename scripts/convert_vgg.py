@@ -10,10 +10,15 @@ must look like and the mean activation of each layer on a fixed picture, compute
 which style_transfer checks that the file and its own network agree. Needs python3-torch.
 """
 import argparse
+import hashlib
+import inspect
 import json
+import os
 import struct
 import sys
+import tempfile
 
+import numpy
 import torch
 import torch.nn.functional as F
 
@@ -24,26 +29,62 @@ NETWORKS = {
     "vgg_small": ((2, 2, 2, 2, 1), (32, 64, 128, 192, 192)),
 }
 CHECK_SIDE = 64
-DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+
+class BadFile(Exception):
+    """What is wrong with the file that was given."""
 
 
 def read_safetensors(path):
+    """The tensors of floating point in f32, and the metadata."""
     with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-        data = bytearray(file.read())
-    metadata = header.pop("__metadata__", {})
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        if entry["dtype"] not in DTYPES:
-            continue
-        flat = torch.frombuffer(data, dtype=torch.uint8, count=end - begin, offset=begin).clone()
-        tensors[name] = flat.view(DTYPES[entry["dtype"]]).reshape(entry["shape"]).float()
-    return tensors, metadata
+        content = file.read()
+    try:
+        (length,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8:8 + length])
+        metadata = header.pop("__metadata__", {})
+        tensors = {}
+        for name, entry in header.items():
+            if entry["dtype"] not in DTYPES:
+                continue
+            begin, end = entry["data_offsets"]
+            flat = numpy.frombuffer(content[8 + length + begin:8 + length + end], DTYPES[entry["dtype"]])
+            if entry["dtype"] == "BF16":  # the upper half of an f32
+                flat = (flat.astype("<u4") << 16).view("<f4")
+            tensors[name] = torch.from_numpy(flat.astype(numpy.float32)).reshape(entry["shape"])
+        return tensors, metadata
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise BadFile(f"not a whole safetensors file: {error}") from error
+
+
+def read_pth(path, is_known):
+    """A state dict that torch.save wrote. PyTorch before 1.13 runs whatever code such a file holds."""
+    options = {"map_location": "cpu"}
+    if "weights_only" in inspect.signature(torch.load).parameters:
+        options["weights_only"] = True
+    elif not is_known:
+        raise BadFile(f"PyTorch {torch.__version__} would run code from it; state its --sha256, or use 1.13 "
+                      "or later")
+    try:
+        tensors = torch.load(path, **options)
+    except Exception as error:  # of many types, by version and by what is wrong
+        raise BadFile(f"no weights that PyTorch can read: {error}") from error
+    if not isinstance(tensors, dict) or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
+        raise BadFile("no state dict: tensors by name are wanted")
+    return tensors
+
+
+def has_hash(path, wanted):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest() == wanted.lower()
 
 
 def write_safetensors(path, tensors, metadata):
+    """Writes beside `path`, then renames: there is the old file or all of the new one."""
     header, offset = {"__metadata__": metadata}, 0
     for name, tensor in tensors.items():
         size = tensor.numel() * 4
@@ -52,10 +93,19 @@ def write_safetensors(path, tensors, metadata):
         offset += size
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for tensor in tensors.values():
-            file.write(tensor.contiguous().numpy().tobytes())
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", suffix=".tmp")
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            for tensor in tensors.values():
+                file.write(tensor.contiguous().numpy().tobytes())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # as open() would have made it
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def layers_of(network):
@@ -81,13 +131,14 @@ def recognize(tensors):
 
     best = max(NETWORKS, key=matching)
     if matching(best) == 0:
-        sys.exit("convert_vgg.py: these are no weights of " + ", ".join(NETWORKS))
+        raise BadFile("these are no weights of " + ", ".join(NETWORKS))
     return best
 
 
 def check_picture():
-    y, x, c = torch.meshgrid(*(torch.arange(n) for n in (CHECK_SIDE, CHECK_SIDE, 3)), indexing="ij")
-    return ((37 * y + 59 * x + 83 * c + x * y) % 256).float().permute(2, 0, 1)[None]
+    side = torch.arange(CHECK_SIDE)
+    y, x, c = side.view(1, -1, 1), side.view(1, 1, -1), torch.arange(3).view(-1, 1, 1)
+    return ((37 * y + 59 * x + 83 * c + x * y) % 256).float()[None]
 
 
 def mean_activations(tensors, network, scale, offset):
@@ -110,26 +161,27 @@ def normalization(kind, metadata):
     if kind == "caffe":
         return [1.0] * 3, [-123.68, -116.779, -103.939]
     if kind == "cnn":
-        stated = json.loads(metadata["engine"])["normalization"]
-        mean, deviation = stated["mean"], stated["standard_deviation"]
+        try:
+            stated = json.loads(metadata["engine"])["normalization"]
+            mean, deviation = stated["mean"], stated["standard_deviation"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadFile("no normalization in its metadata: not a model of `cnn train`; what do its weights "
+                          "expect, --input torch or caffe?") from error
     else:
         mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     return [1 / (255 * d) for d in deviation], [-m / d for m, d in zip(mean, deviation)]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("source", help="a .pth or .safetensors file")
-    parser.add_argument("target", help="the .safetensors file to write")
-    parser.add_argument("--input", choices=["torch", "caffe", "cnn"],
-                        help="what the weights expect; default: torch, and cnn for our own models")
-    arguments = parser.parse_args()
+def convert(source, target, kind, sha256):
+    """Returns the network's name, its last layer and the number of tensors."""
+    if sha256 and not has_hash(source, sha256):
+        raise BadFile(f"its SHA-256 is not {sha256}")
     metadata = {}
-    if arguments.source.endswith(".safetensors"):
-        tensors, metadata = read_safetensors(arguments.source)
+    if source.endswith(".safetensors"):
+        tensors, metadata = read_safetensors(source)
     else:
-        tensors = torch.load(arguments.source, map_location="cpu")
-    kind = arguments.input or ("cnn" if "engine" in metadata else "torch")
+        tensors = read_pth(source, is_known=bool(sha256))
+    kind = kind or ("cnn" if "engine" in metadata else "torch")
     tensors = {name: tensor.detach().float() for name, tensor in tensors.items()
                if name.startswith("features.")}
     if kind == "cnn":  # [out, kh, kw, in] there
@@ -145,8 +197,25 @@ def main():
     means = mean_activations(kept, network, scale, offset)
     description = {"network": network, "scale": scale, "offset": offset,
                    "check": {"side": CHECK_SIDE, "means": means}}
-    write_safetensors(arguments.target, kept, {"style_transfer": json.dumps(description)})
-    print(f"{arguments.target}: {network} up to {list(means)[-1]}, {len(kept)} tensors")
+    write_safetensors(target, kept, {"style_transfer": json.dumps(description)})
+    return network, list(means)[-1], len(kept)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("source", help="a .pth or .safetensors file")
+    parser.add_argument("target", help="the .safetensors file to write")
+    parser.add_argument("--input", choices=["torch", "caffe", "cnn"],
+                        help="what the weights expect; default: torch, and cnn for our own models")
+    parser.add_argument("--sha256", help="the hash that the source must have")
+    arguments = parser.parse_args()
+    try:
+        network, layer, count = convert(arguments.source, arguments.target, arguments.input, arguments.sha256)
+    except BadFile as error:
+        sys.exit(f"convert_vgg.py: {arguments.source}: {error}")
+    except OSError as error:
+        sys.exit(f"convert_vgg.py: {error}")
+    print(f"{arguments.target}: {network} up to {layer}, {count} tensors")
 
 
 if __name__ == "__main__":

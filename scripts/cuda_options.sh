@@ -29,9 +29,12 @@ done
   without_cuda "it is of compute capability ${gpus//$'\n'/, }; the engine needs $oldest_gpu or later"
 
 how="get CUDA $oldest_toolkit or later${driver:+ (this driver runs up to $driver)} from https://developer.nvidia.com/cuda-downloads, then run this again"
-nvcc=${CUDACXX:-}
-[[ -n $nvcc ]] || nvcc=$(command -v nvcc) || nvcc=${CUDA_PATH:-/usr/local/cuda}/bin/nvcc
-[[ -x $nvcc ]] || without_cuda "there is no nvcc; $how"
+if [[ -n ${CUDACXX:-} ]]; then  # a path, or a name on PATH
+  nvcc=$(command -v "$CUDACXX") || without_cuda "there is no $CUDACXX, which CUDACXX names; $how"
+else
+  nvcc=$(command -v nvcc) || nvcc=${CUDA_PATH:-/usr/local/cuda}/bin/nvcc
+  [[ -x $nvcc ]] || without_cuda "there is no nvcc; $how"
+fi
 toolkit=$("$nvcc" --version 2>/dev/null | sed -n 's/.*release \([0-9][0-9.]*\).*/\1/p' | head -n 1) || true
 [[ -n $toolkit ]] || without_cuda "$nvcc does not run; $how"
 ! is_older "$toolkit" "$oldest_toolkit" || without_cuda "$nvcc is of CUDA $toolkit; $how"

@@ -3,21 +3,24 @@
 #   scripts/fetch_vgg19.sh [TARGET]       default vgg19.safetensors
 # The only script that opens the network by itself. Needs curl and python3-torch.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
 readonly url=https://download.pytorch.org/models/vgg19-dcbb9e9d.pth
-readonly hash=dcbb9e9d  # the beginning of its SHA-256: torchvision's file names carry it
+readonly hash=dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44  # SHA-256
 readonly target=${1:-vgg19.safetensors}
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-for program in curl sha256sum python3; do
-  command -v "$program" >/dev/null || { echo "fetch_vgg19.sh: $program is missing" >&2; exit 1; }
+fail() { echo "fetch_vgg19.sh: $*" >&2; exit 1; }
+
+# All that can be missing is told before the long download.
+command -v curl >/dev/null || fail "curl is missing"
+python=''
+for candidate in python3 /usr/bin/python3; do
+  if "$candidate" -c 'import numpy, torch' >/dev/null 2>&1; then python=$candidate; break; fi
 done
+[[ -n $python ]] || fail "PyTorch for python3 is missing: install python3-torch"
+[[ -d $(dirname "$target") && -w $(dirname "$target") ]] || fail "$target: cannot be written there"
+
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 curl --fail --location --output "$folder/vgg19.pth" "$url"
-found=$(sha256sum "$folder/vgg19.pth" | cut -c1-${#hash})
-if [[ $found != "$hash" ]]; then
-  echo "fetch_vgg19.sh: SHA-256 of $url begins with $found, not $hash; nothing was kept" >&2
-  exit 1
-fi
-/usr/bin/python3 scripts/convert_vgg.py --input torch "$folder/vgg19.pth" "$target"
+"$python" "$scripts/convert_vgg.py" --input torch --sha256 "$hash" "$folder/vgg19.pth" "$target"

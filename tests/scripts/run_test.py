@@ -4,6 +4,7 @@
 run_test.py SOURCE_FOLDER
 """
 import pathlib
+import shlex
 import shutil
 import sys
 import unittest
@@ -36,7 +37,16 @@ for option in "$@"; do
   sed -i "/^${option%%=*}:/d" "$build/CMakeCache.txt" 2>/dev/null
   echo "${option%%=*}:STRING=${option#*=}" >>"$build/CMakeCache.txt"
 done
-printf '#!/bin/bash\\necho "cnn $*"; echo "report: runs/x/report.html"\\n' >"$build/bin/cnn"
+cat >"$build/bin/cnn" <<'END'
+#!/bin/bash
+echo "cnn $*"
+out=runs/x
+while [[ $# -gt 0 ]]; do
+  [[ $1 == --out ]] && out=$2
+  shift
+done
+echo "report: $out/report.html"
+END
 chmod +x "$build/bin/cnn"
 """
 
@@ -105,6 +115,8 @@ class Run(Machine):
         self.gpu("9.0")
         self.nvcc("11.8")
         self.accepted("90a", CUDACXX=str(self.nvcc("12.9", "other-nvcc")))
+        self.accepted("90a", CUDACXX="other-nvcc")
+        self.refused("there is no absent-nvcc, which CUDACXX names", CUDACXX="absent-nvcc")
         (self.root / "bin/nvcc").unlink()
         (self.root / "toolkit/bin").mkdir(parents=True)
         (self.root / "bin/other-nvcc").rename(self.root / "toolkit/bin/nvcc")
@@ -120,7 +132,8 @@ class Run(Machine):
         self.gpu("7.5", "6.1")
         self.refused("compute capability 6.1, 7.5", "8.0 or later")
 
-    def test_run_configures_for_the_gpu_and_trains(self):
+    def tree(self):
+        """A copy of the scripts, with nothing to install; the path of run.sh."""
         scripts = self.root / "engine/scripts"
         scripts.mkdir(parents=True)
         for name in ("run.sh", "cuda_options.sh"):
@@ -128,9 +141,23 @@ class Run(Machine):
         (scripts / "install_dependencies.sh").write_text("#!/bin/bash\n")
         (scripts / "install_dependencies.sh").chmod(0o755)
         self.program("cmake", CMAKE)
+        return scripts / "run.sh"
+
+    def test_run_names_commands_that_can_be_pasted(self):
+        run = self.tree()
+        printed, _ = self.run_script(run, "--out", "my runs/it's one")
+        commands = [shlex.split(line) for line in printed[printed.index("Next:") + 1:]
+                    if line.startswith("  ") and not line.startswith("   ")]
+        cnn = str(self.root / "engine/build/bin/cnn")
+        self.assertEqual(commands, [[cnn, "predict", "--model", "my runs/it's one", "PHOTO.jpg"],
+                                    ["xdg-open", "my runs/it's one/report.html"],
+                                    [cnn, "train", "--data", "DIR"]])
+
+    def test_run_configures_for_the_gpu_and_trains(self):
+        run = self.tree()
         calls = self.root / "calls"
 
-        printed, said = self.run_script(scripts / "run.sh", "--epochs", "3")
+        printed, said = self.run_script(run, "--epochs", "3")
         self.assertEqual(printed[0], "cnn train --epochs 3")
         self.assertEqual(said, "")
         configured, built = calls.read_text().splitlines()
@@ -141,17 +168,17 @@ class Run(Machine):
         self.gpu("9.0")
         self.nvcc("11.8")
         calls.unlink()
-        printed, said = self.run_script(scripts / "run.sh")
+        printed, said = self.run_script(run)
         self.assertEqual(printed[0], "cnn train")
         self.assertIn("get CUDA 12.6 or later", said)
         self.assertEqual(len(calls.read_text().splitlines()), 1)
         self.nvcc("12.9")
         calls.unlink()
-        self.run_script(scripts / "run.sh")
+        self.run_script(run)
         configured, _ = calls.read_text().splitlines()
         self.assertIn("-DENGINE_CUDA=AUTO -DENGINE_CUDA_ARCHITECTURES=90a", configured)
         calls.unlink()
-        self.run_script(scripts / "run.sh")
+        self.run_script(run)
         self.assertEqual(len(calls.read_text().splitlines()), 1)
 
 
