@@ -10,7 +10,8 @@
 #   scripts/gpu.sh pack                       elsewhere: collects the packages that a bare machine lacks into
 #                                             build-gpu/dependencies, to be copied along with the tree
 # A call ends within 8 minutes; one that had to stop exits with 75 and goes on where it was when called
-# again. --quick takes at most 4 minutes from a finished build. --device cpu tries the script without a GPU.
+# again with the same options: tests run in parts, and those that are done are remembered until all are.
+# --quick takes at most 4 minutes from a finished build. --device cpu tries the script without a GPU.
 #   ENGINE_GPU_SECONDS      another limit than 460     ENGINE_GPU_BUILD   another folder than build-gpu
 #   ENGINE_BENCH_RESULTS    another folder than bench/results
 set -euo pipefail
@@ -45,12 +46,14 @@ done
 readonly shard_index=${BASH_REMATCH[1]} shard_count=${BASH_REMATCH[2]}
 [[ $device == cuda || $device == cpu ]] || fail "--device is cuda or cpu"
 
+# Whether a command of `timeout` ended so because of it. 130: by the signal, said by the program itself.
+was_stopped() { [[ $1 == 124 || $1 == 130 || $1 == 137 ]]; }
+
 # Runs a command until the limit; says so and exits with 75 when it had to stop it.
 within_limit() {
   local status=0
   timeout --signal=INT --kill-after=10 "$(seconds_left)" "$@" || status=$?
-  # 124: timeout stopped it. Programs that end on the signal themselves tell by 130.
-  if [[ $status == 124 || $status == 130 || $status == 137 ]]; then
+  if was_stopped "$status"; then
     say "stopped after $SECONDS s; call again to go on"
     exit $not_finished
   fi
@@ -177,16 +180,50 @@ need() {  # program
   [[ -x $build/$1 ]] || fail "no $build/$1: scripts/gpu.sh build comes first"
 }
 
+# Runs the library's tests in parts, as many as fit into this call. What became of a part is kept until the
+# last one is done or the tests are built anew; returns 1 then where one failed.
+tests_in_parts() {  # filter [command that runs them...]
+  local filter=$1 parts=16 part index began status key kept failed='' program=$build/tests/engine_tests
+  shift
+  key=$(printf '%s\n' "$device" "$filter" "$@" "${extra[@]}" | cksum | cut -d ' ' -f 1)
+  kept=$build/tests-done/$stage-${shard_index}of$shard_count-$key
+  mkdir -p "$kept"
+  [[ $kept/begun -nt $program ]] || { rm -f "$kept"/*; touch "$kept/begun"; }
+  for ((part = 1; part <= parts; part++)); do
+    [[ ! -e $kept/$part ]] || continue
+    # The parts of all shards are all tests, each once.
+    index=$((shard_index - 1 + shard_count * (part - 1))) began=$SECONDS status=0
+    ENGINE_TEST_DEVICES=$device GTEST_TOTAL_SHARDS=$((shard_count * parts)) GTEST_SHARD_INDEX=$index \
+      timeout --signal=INT --kill-after=10 "$(seconds_left)" "$@" "$program" --gtest_brief=1 \
+      --gtest_filter="$filter" "${extra[@]}" || status=$?
+    if was_stopped "$status"; then
+      ((began > limit / 10)) ||
+        fail "part $part of $parts takes more than the limit of $limit s by itself: take more shards"
+      say "stopped after $SECONDS s, $((part - 1)) of $parts parts are done; call again to go on"
+      exit $not_finished
+    fi
+    echo "$status" >"$kept/$part"
+  done
+  for ((part = 1; part <= parts; part++)); do
+    [[ $(cat "$kept/$part") == 0 ]] || failed+=" $part"
+  done
+  rm -r "$kept"  # the next call begins anew
+  [[ -z $failed ]] || { say "of $parts parts these failed:$failed"; return 1; }
+  say "all $parts parts passed"
+}
+
+# Once, before the first part: a wrong operand layout would show as noise in everything else.
+conformance() {
+  local program=$build/tests/simt/ptx_conformance kept=$build/tests-done/ptx_conformance
+  [[ -x $program ]] || { say "no ptx_conformance (it is built with the tests): skipped"; return 0; }
+  [[ ! $kept -nt $program ]] || return 0
+  within_limit "$program" || return
+  mkdir -p "${kept%/*}" && touch "$kept"
+}
+
 test_stage() {
   local status=0
-  if [[ $device == cuda && $shard_index == 1 ]]; then
-    # A wrong operand layout would show as noise in everything else.
-    if [[ -x $build/tests/simt/ptx_conformance ]]; then
-      within_limit "$build/tests/simt/ptx_conformance" || status=1
-    else
-      say "no ptx_conformance (it is built with the tests): skipped"
-    fi
-  fi
+  if [[ $device == cuda && $shard_index == 1 ]]; then conformance || status=1; fi
   if ! has_header gtest/gtest.h; then
     say "no GoogleTest: the library's tests are skipped"
     return $status
@@ -195,9 +232,8 @@ test_stage() {
   # Without oneDNN only the cases that carry the GPU's name can pass.
   local filter='*'
   if [[ $device == cuda ]] && ! has_header oneapi/dnnl/dnnl.hpp; then filter='*_cuda0*'; fi
-  ENGINE_TEST_DEVICES=$device GTEST_TOTAL_SHARDS=$shard_count GTEST_SHARD_INDEX=$((shard_index - 1)) \
-    within_limit "$build/tests/engine_tests" --gtest_brief=1 --gtest_filter="$filter" "${extra[@]}" ||
-    status=1
+  tests_in_parts "$filter" || status=1
+  rm -f "$build/tests-done/ptx_conformance"
   return $status
 }
 
@@ -207,9 +243,7 @@ sanitize_stage() {
   has_header gtest/gtest.h || { say "no GoogleTest: sanitize has nothing to run"; return 0; }
   need tests/engine_tests
   # Cases on the GPU carry its name.
-  ENGINE_TEST_DEVICES=$device GTEST_TOTAL_SHARDS=$shard_count GTEST_SHARD_INDEX=$((shard_index - 1)) \
-    within_limit compute-sanitizer --tool "$tool" --error-exitcode 9 \
-    "$build/tests/engine_tests" --gtest_brief=1 --gtest_filter='*_cuda0*' "${extra[@]}"
+  tests_in_parts '*_cuda0*' compute-sanitizer --tool "$tool" --error-exitcode 9
 }
 
 bench_stage() {

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import unittest
 
-TOOLS = ("bash", "cat", "chmod", "cp", "cut", "dirname", "echo", "env", "find", "grep", "head", "ln",
+TOOLS = ("bash", "cat", "chmod", "cksum", "cp", "cut", "dirname", "echo", "env", "find", "grep", "head", "ln",
          "mkdir", "mktemp", "mv", "nproc", "printf", "rm", "sed", "sleep", "sort", "tail", "tar", "timeout", "touch",
          "tr")
 
