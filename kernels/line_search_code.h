@@ -4,27 +4,22 @@
 // the standard library that nvcc takes for the host's alone.
 #include <cmath>
 
+#include "engine/core/host_device.h"
 #include "engine/kernels/line_search.h"
-
-#ifdef __CUDACC__
-#define ENGINE_HOST_DEVICE __host__ __device__
-#else
-#define ENGINE_HOST_DEVICE
-#endif
 
 namespace engine::line_search {
 
-ENGINE_HOST_DEVICE inline bool is_finite(double value) {
+ENGINE_HOST_DEVICE bool is_finite(double value) {
   return value - value == 0;
 }
-ENGINE_HOST_DEVICE inline bool is_finite(const LinePoint& point) {
+ENGINE_HOST_DEVICE bool is_finite(const LinePoint& point) {
   return is_finite(point.value) && is_finite(point.slope);
 }
 
 // The minimum of the cubic through two points with their slopes, between `from` and `to`; their
 // middle where there is none.
-ENGINE_HOST_DEVICE inline double cubic_minimum(const LinePoint& a, const LinePoint& b, double from,
-                                               double to) {
+ENGINE_HOST_DEVICE double cubic_minimum(const LinePoint& a, const LinePoint& b, double from,
+                                        double to) {
   const double low = from < to ? from : to, high = from < to ? to : from;
   const double middle = (low + high) / 2;
   if (!is_finite(a) || !is_finite(b) || a.step == b.step) return middle;
@@ -39,24 +34,23 @@ ENGINE_HOST_DEVICE inline double cubic_minimum(const LinePoint& a, const LinePoi
   return step < low ? low : step > high ? high : step;
 }
 
-ENGINE_HOST_DEVICE inline double between(const LinePoint& a, const LinePoint& b) {
+ENGINE_HOST_DEVICE double between(const LinePoint& a, const LinePoint& b) {
   const double margin = 0.1 * (b.step - a.step);
   return cubic_minimum(a, b, a.step + margin, b.step - margin);
 }
 
-ENGINE_HOST_DEVICE inline bool decreases(const LineSearchState& state, const LinePoint& trial) {
+ENGINE_HOST_DEVICE bool decreases(const LineSearchState& state, const LinePoint& trial) {
   constexpr double kDecrease = 1e-4;
   return is_finite(trial) &&
          trial.value <= state.origin.value + kDecrease * trial.step * state.origin.slope;
 }
 
-ENGINE_HOST_DEVICE inline bool is_flat(const LineSearchState& state, const LinePoint& trial) {
+ENGINE_HOST_DEVICE bool is_flat(const LineSearchState& state, const LinePoint& trial) {
   constexpr double kCurvature = 0.9;
   return ::fabs(trial.slope) <= -kCurvature * state.origin.slope;
 }
 
-ENGINE_HOST_DEVICE inline LineDecision narrow(LineSearchState& state, int most_evaluations,
-                                              double& next) {
+ENGINE_HOST_DEVICE LineDecision narrow(LineSearchState& state, int most_evaluations, double& next) {
   state.stage = LineSearchState::narrowing;
   if (state.evaluations < most_evaluations) {
     next = between(state.low, state.high);
@@ -69,8 +63,8 @@ ENGINE_HOST_DEVICE inline LineDecision narrow(LineSearchState& state, int most_e
 }
 
 // advance_line_search()
-ENGINE_HOST_DEVICE inline LineDecision advance(LineSearchState& state, const LinePoint& trial,
-                                               int most_evaluations, double& next) {
+ENGINE_HOST_DEVICE LineDecision advance(LineSearchState& state, const LinePoint& trial,
+                                        int most_evaluations, double& next) {
   constexpr double kMostGrowth = 10;  // of the step from one trial to the next
   ++state.evaluations;
   if (state.stage == LineSearchState::last) return LineDecision::accept;

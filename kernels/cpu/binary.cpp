@@ -5,6 +5,7 @@
 
 #include "engine/core/cpu/parallel.h"
 #include "engine/core/cpu/simd.h"
+#include "engine/kernels/binary_code.h"
 
 // Bound by memory. A repeated operand is first written out as an f32 tile of at least kTile
 // elements, so that a bias of 3 channels runs at the speed of one of 512.
@@ -12,37 +13,6 @@ namespace engine::cpu {
 namespace {
 
 constexpr std::int64_t kTile = 512;
-
-struct Add {
-  ENGINE_ALWAYS_INLINE static float apply(float a, float b) { return a + b; }
-};
-struct Subtract {
-  ENGINE_ALWAYS_INLINE static float apply(float a, float b) { return a - b; }
-};
-struct Multiply {
-  ENGINE_ALWAYS_INLINE static float apply(float a, float b) { return a * b; }
-};
-struct Divide {
-  ENGINE_ALWAYS_INLINE static float apply(float a, float b) { return a / b; }
-};
-struct Maximum {  // a NaN on either side wins
-  ENGINE_ALWAYS_INLINE static float apply(float a, float b) {
-    const float larger = a < b ? b : a;
-    return b != b ? b : larger;
-  }
-};
-struct Minimum {
-  ENGINE_ALWAYS_INLINE static float apply(float a, float b) {
-    const float smaller = b < a ? b : a;
-    return b != b ? b : smaller;
-  }
-};
-struct Less {
-  ENGINE_ALWAYS_INLINE static float apply(float a, float b) { return a < b ? 1.0f : 0.0f; }
-};
-struct NotLess {
-  ENGINE_ALWAYS_INLINE static float apply(float a, float b) { return a < b ? 0.0f : 1.0f; }
-};
 
 template <class F, class T>
 ENGINE_ALWAYS_INLINE void equal_loop(const T* a, const T* b, T* y, std::int64_t count) {
@@ -61,15 +31,15 @@ ENGINE_ALWAYS_INLINE void tile_loop(const T* large, const float* tile, T* y, std
 
 #define ENGINE_BINARY_LOOPS_OF(F, T, suffix)                                                  \
   ENGINE_CPU_CLONES void equal_##suffix##_##F(const T* a, const T* b, T* y, std::int64_t n) { \
-    equal_loop<F>(a, b, y, n);                                                                \
+    equal_loop<binary_code::F>(a, b, y, n);                                                   \
   }                                                                                           \
   ENGINE_CPU_CLONES void first_##suffix##_##F(const T* large, const float* tile, T* y,        \
                                               std::int64_t n) {                               \
-    tile_loop<F, true>(large, tile, y, n);                                                    \
+    tile_loop<binary_code::F, true>(large, tile, y, n);                                       \
   }                                                                                           \
   ENGINE_CPU_CLONES void second_##suffix##_##F(const T* large, const float* tile, T* y,       \
                                                std::int64_t n) {                              \
-    tile_loop<F, false>(large, tile, y, n);                                                   \
+    tile_loop<binary_code::F, false>(large, tile, y, n);                                      \
   }
 #define ENGINE_BINARY_LOOPS(F)          \
   ENGINE_BINARY_LOOPS_OF(F, float, f32) \

@@ -6,51 +6,21 @@
 #include "engine/core/cpu/parallel.h"
 #include "engine/core/cpu/simd.h"
 #include "engine/kernels/cpu/vector_math.h"
+#include "engine/kernels/unary_code.h"
 
 // Bound by memory: each element is read and written once; one pass, contiguous.
 namespace engine::cpu {
 namespace {
 
-struct Relu {
-  // This order of the comparison keeps NaN.
-  ENGINE_ALWAYS_INLINE static float forward(float x) { return x < 0.0f ? 0.0f : x; }
-  ENGINE_ALWAYS_INLINE static float backward(float dy, float y) { return y <= 0.0f ? 0.0f : dy; }
+struct Math {
+  ENGINE_ALWAYS_INLINE static float exp(float x) { return vector_exp(x); }
+  ENGINE_ALWAYS_INLINE static float log(float x) { return vector_log(x); }
+  ENGINE_ALWAYS_INLINE static float tanh(float x) { return vector_tanh(x); }
+  ENGINE_ALWAYS_INLINE static float sigmoid(float x) { return vector_sigmoid(x); }
+  ENGINE_ALWAYS_INLINE static float sqrt(float x) { return std::sqrt(x); }
+  ENGINE_ALWAYS_INLINE static float abs(float x) { return std::fabs(x); }
 };
-struct Sigmoid {
-  ENGINE_ALWAYS_INLINE static float forward(float x) { return vector_sigmoid(x); }
-  ENGINE_ALWAYS_INLINE static float backward(float dy, float y) { return dy * (y * (1.0f - y)); }
-};
-struct Tanh {
-  ENGINE_ALWAYS_INLINE static float forward(float x) { return vector_tanh(x); }
-  ENGINE_ALWAYS_INLINE static float backward(float dy, float y) { return dy * (1.0f - y * y); }
-};
-struct Exp {
-  ENGINE_ALWAYS_INLINE static float forward(float x) { return vector_exp(x); }
-  ENGINE_ALWAYS_INLINE static float backward(float dy, float y) { return dy * y; }
-};
-struct Log {
-  ENGINE_ALWAYS_INLINE static float forward(float x) { return vector_log(x); }
-  ENGINE_ALWAYS_INLINE static float backward(float dy, float x) { return dy / x; }
-};
-struct Sqrt {
-  ENGINE_ALWAYS_INLINE static float forward(float x) { return std::sqrt(x); }
-  ENGINE_ALWAYS_INLINE static float backward(float dy, float y) { return dy * 0.5f / y; }
-};
-struct Square {
-  ENGINE_ALWAYS_INLINE static float forward(float x) { return x * x; }
-  ENGINE_ALWAYS_INLINE static float backward(float dy, float x) { return dy * (x + x); }
-};
-struct Abs {
-  ENGINE_ALWAYS_INLINE static float forward(float x) { return std::fabs(x); }
-  ENGINE_ALWAYS_INLINE static float backward(float dy, float x) {
-    const float signed_dy = x < 0.0f ? -dy : dy;
-    return x == 0.0f ? 0.0f : (x != x ? x : signed_dy);
-  }
-};
-struct Negate {
-  ENGINE_ALWAYS_INLINE static float forward(float x) { return -x; }
-  ENGINE_ALWAYS_INLINE static float backward(float dy, float) { return -dy; }
-};
+using Code = UnaryCode<Math>;
 
 template <class F, class T>
 ENGINE_ALWAYS_INLINE void forward_loop(const T* x, T* y, std::int64_t count) {
@@ -68,18 +38,18 @@ ENGINE_ALWAYS_INLINE void backward_loop(const T* dy, const T* saved, T* dx, std:
 
 #define ENGINE_UNARY_LOOPS(F)                                                                   \
   ENGINE_CPU_CLONES void forward_f32_##F(const float* x, float* y, std::int64_t count) {        \
-    forward_loop<F>(x, y, count);                                                               \
+    forward_loop<Code::F>(x, y, count);                                                         \
   }                                                                                             \
   ENGINE_CPU_CLONES void forward_bf16_##F(const BFloat16* x, BFloat16* y, std::int64_t count) { \
-    forward_loop<F>(x, y, count);                                                               \
+    forward_loop<Code::F>(x, y, count);                                                         \
   }                                                                                             \
   ENGINE_CPU_CLONES void backward_f32_##F(const float* dy, const float* saved, float* dx,       \
                                           std::int64_t count) {                                 \
-    backward_loop<F>(dy, saved, dx, count);                                                     \
+    backward_loop<Code::F>(dy, saved, dx, count);                                               \
   }                                                                                             \
   ENGINE_CPU_CLONES void backward_bf16_##F(const BFloat16* dy, const BFloat16* saved,           \
                                            BFloat16* dx, std::int64_t count) {                  \
-    backward_loop<F>(dy, saved, dx, count);                                                     \
+    backward_loop<Code::F>(dy, saved, dx, count);                                               \
   }
 ENGINE_UNARY_LOOPS(Relu)
 ENGINE_UNARY_LOOPS(Sigmoid)

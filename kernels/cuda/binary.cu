@@ -4,6 +4,7 @@
 
 #include "engine/core/cuda/launch.h"
 #include "engine/kernels/binary.h"
+#include "engine/kernels/binary_code.h"
 #include "engine/kernels/cuda/repeated.h"
 
 namespace engine::cuda {
@@ -11,37 +12,6 @@ namespace engine::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-
-struct Add {
-  __device__ static float apply(float a, float b) { return a + b; }
-};
-struct Subtract {
-  __device__ static float apply(float a, float b) { return a - b; }
-};
-struct Multiply {
-  __device__ static float apply(float a, float b) { return a * b; }
-};
-struct Divide {
-  __device__ static float apply(float a, float b) { return a / b; }
-};
-struct Maximum {  // a NaN on either side wins
-  __device__ static float apply(float a, float b) {
-    const float larger = a < b ? b : a;
-    return b != b ? b : larger;
-  }
-};
-struct Minimum {
-  __device__ static float apply(float a, float b) {
-    const float smaller = b < a ? b : a;
-    return b != b ? b : smaller;
-  }
-};
-struct Less {
-  __device__ static float apply(float a, float b) { return a < b ? 1.0f : 0.0f; }
-};
-struct NotLess {
-  __device__ static float apply(float a, float b) { return a < b ? 0.0f : 1.0f; }
-};
 
 // A thread does one pack of 16 bytes. Floor: a and b read, y written once.
 template <class F, class T>
@@ -141,26 +111,26 @@ std::unique_ptr<Kernel> prepare_as(Repeat repeat, const PrepareContext& context)
   return repeat_kernel<F, T>(context, repeat == Repeat::a ? 0 : 1);
 }
 
-// visit(F{}) with the member's function.
+// visit(binary_code::F{}) with the member's function.
 template <class Visit>
 std::unique_ptr<Kernel> with_function(BinaryMember member, const Visit& visit) {
   switch (member) {
     case BinaryMember::add:
-      return visit(Add{});
+      return visit(binary_code::Add{});
     case BinaryMember::subtract:
-      return visit(Subtract{});
+      return visit(binary_code::Subtract{});
     case BinaryMember::multiply:
-      return visit(Multiply{});
+      return visit(binary_code::Multiply{});
     case BinaryMember::divide:
-      return visit(Divide{});
+      return visit(binary_code::Divide{});
     case BinaryMember::maximum:
-      return visit(Maximum{});
+      return visit(binary_code::Maximum{});
     case BinaryMember::minimum:
-      return visit(Minimum{});
+      return visit(binary_code::Minimum{});
     case BinaryMember::less:
-      return visit(Less{});
+      return visit(binary_code::Less{});
     case BinaryMember::not_less:
-      return visit(NotLess{});
+      return visit(binary_code::NotLess{});
   }
   return nullptr;
 }

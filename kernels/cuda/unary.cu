@@ -4,6 +4,7 @@
 #include "engine/core/cuda/launch.h"
 #include "engine/kernels/cuda/packs.h"
 #include "engine/kernels/unary.h"
+#include "engine/kernels/unary_code.h"
 
 namespace engine::cuda {
 
@@ -11,50 +12,19 @@ namespace {
 
 constexpr int kThreads = 256;
 
-struct Relu {
-  // This order of the comparison keeps NaN.
-  __device__ static float forward(float x) { return x < 0.0f ? 0.0f : x; }
-  __device__ static float backward(float dy, float y) { return y <= 0.0f ? 0.0f : dy; }
-};
-struct Sigmoid {
+struct Math {
+  __device__ static float exp(float x) { return expf(x); }
+  __device__ static float log(float x) { return logf(x); }
+  __device__ static float tanh(float x) { return tanhf(x); }
+  __device__ static float sqrt(float x) { return sqrtf(x); }
+  __device__ static float abs(float x) { return fabsf(x); }
   // exp is only taken of -|x|, so that neither end overflows.
-  __device__ static float forward(float x) {
+  __device__ static float sigmoid(float x) {
     const float e = expf(-fabsf(x));
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
   }
-  __device__ static float backward(float dy, float y) { return dy * (y * (1.0f - y)); }
 };
-struct Tanh {
-  __device__ static float forward(float x) { return tanhf(x); }
-  __device__ static float backward(float dy, float y) { return dy * (1.0f - y * y); }
-};
-struct Exp {
-  __device__ static float forward(float x) { return expf(x); }
-  __device__ static float backward(float dy, float y) { return dy * y; }
-};
-struct Log {
-  __device__ static float forward(float x) { return logf(x); }
-  __device__ static float backward(float dy, float x) { return dy / x; }
-};
-struct Sqrt {
-  __device__ static float forward(float x) { return sqrtf(x); }
-  __device__ static float backward(float dy, float y) { return dy * 0.5f / y; }
-};
-struct Square {
-  __device__ static float forward(float x) { return x * x; }
-  __device__ static float backward(float dy, float x) { return dy * (x + x); }
-};
-struct Abs {
-  __device__ static float forward(float x) { return fabsf(x); }
-  __device__ static float backward(float dy, float x) {
-    const float signed_dy = x < 0.0f ? -dy : dy;
-    return x == 0.0f ? 0.0f : (x != x ? x : signed_dy);
-  }
-};
-struct Negate {
-  __device__ static float forward(float x) { return -x; }
-  __device__ static float backward(float dy, float) { return -dy; }
-};
+using Code = UnaryCode<Math>;
 
 // A thread does one pack of 16 bytes. Floor: x read and y written once.
 template <class F, class T>
@@ -108,28 +78,28 @@ std::unique_ptr<Kernel> backward_as(std::int64_t count) {
   });
 }
 
-// visit(F{}) with the member's functions.
+// visit(Code::F{}) with the member's functions.
 template <class Visit>
 std::unique_ptr<Kernel> with_functions(UnaryMember member, const Visit& visit) {
   switch (member) {
     case UnaryMember::relu:
-      return visit(Relu{});
+      return visit(Code::Relu{});
     case UnaryMember::sigmoid:
-      return visit(Sigmoid{});
+      return visit(Code::Sigmoid{});
     case UnaryMember::tanh:
-      return visit(Tanh{});
+      return visit(Code::Tanh{});
     case UnaryMember::exp:
-      return visit(Exp{});
+      return visit(Code::Exp{});
     case UnaryMember::log:
-      return visit(Log{});
+      return visit(Code::Log{});
     case UnaryMember::sqrt:
-      return visit(Sqrt{});
+      return visit(Code::Sqrt{});
     case UnaryMember::square:
-      return visit(Square{});
+      return visit(Code::Square{});
     case UnaryMember::abs:
-      return visit(Abs{});
+      return visit(Code::Abs{});
     case UnaryMember::negate:
-      return visit(Negate{});
+      return visit(Code::Negate{});
   }
   return nullptr;
 }
