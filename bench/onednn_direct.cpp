@@ -4,6 +4,7 @@
 #include <chrono>
 #include <ctime>
 #include <memory>
+#include <optional>
 #include <random>
 #include <unordered_map>
 
@@ -60,9 +61,15 @@ memory filled(dnnl::stream& stream, const Tensor& tensor) {
   return result;
 }
 
+// Which implementations were there before: the same one need not be tried twice.
+using Known = std::vector<std::string>;
+
 template <class Primitive, class Description>
-DirectCall call_of(const Description& description, const std::vector<Tensor>& tensors,
-                   int copies = 1) {
+std::optional<DirectCall> call_of(const Description& description,
+                                  const std::vector<Tensor>& tensors, int copies = 1,
+                                  const Known& known = {}) {
+  const std::string implementation = description.impl_info_str();
+  if (std::find(known.begin(), known.end(), implementation) != known.end()) return std::nullopt;
   struct Bound {
     dnnl::stream stream;
     dnnl::primitive primitive;
@@ -75,7 +82,7 @@ DirectCall call_of(const Description& description, const std::vector<Tensor>& te
     for (const Tensor& tensor : tensors) arguments[tensor.argument] = filled(bound->stream, tensor);
   }
   DirectCall call;
-  call.implementation = description.impl_info_str();
+  call.implementation = implementation;
   call.run = [bound] {
     bound->primitive.execute(bound->stream, bound->arguments[bound->turn]);
     bound->stream.wait();
@@ -115,11 +122,12 @@ struct Shapes {
   memory::desc x, w, y;
   memory::desc plain_x, plain_w, plain_y;    // f32, in our layouts
   memory::dims strides, dilations, padding;  // of a convolution
+  dnnl::algorithm algorithm = {};            // the same
 };
 
 template <class Family>
-DirectCall call_of(const Shapes& s, const Shapes& s_weights, Pass pass, Type data,
-                   const DirectData& numbers = {}) {
+std::optional<DirectCall> call_of(const Shapes& s, const Shapes& s_weights, Pass pass, Type data,
+                                  const DirectData& numbers = {}, const Known& known = {}) {
   const auto forward = Family::forward(s);
   const float *first = numbers.first, *second = numbers.second;
   if (pass == Pass::forward) {
@@ -128,7 +136,7 @@ DirectCall call_of(const Shapes& s, const Shapes& s_weights, Pass pass, Type dat
         {{DNNL_ARG_SRC, forward.src_desc(), data, s.plain_x, first},
          {DNNL_ARG_WEIGHTS, forward.weights_desc(), data, s.plain_w, second},
          {DNNL_ARG_DST, forward.dst_desc(), data, s.plain_y, nullptr, true}},
-        numbers.copies);
+        numbers.copies, known);
   }
   if (pass == Pass::backward_data) {
     const auto backward = Family::backward_data(s, forward);
@@ -137,7 +145,7 @@ DirectCall call_of(const Shapes& s, const Shapes& s_weights, Pass pass, Type dat
         {{DNNL_ARG_DIFF_SRC, backward.diff_src_desc(), data, s.plain_x, nullptr, true},
          {DNNL_ARG_WEIGHTS, backward.weights_desc(), data, s.plain_w, second},
          {DNNL_ARG_DIFF_DST, backward.diff_dst_desc(), data, s.plain_y, first}},
-        numbers.copies);
+        numbers.copies, known);
   }
   const auto backward = Family::backward_weights(s_weights, forward);
   return call_of<typename Family::BackwardWeights>(
@@ -145,39 +153,41 @@ DirectCall call_of(const Shapes& s, const Shapes& s_weights, Pass pass, Type dat
       {{DNNL_ARG_SRC, backward.src_desc(), data, s.plain_x, first},
        {DNNL_ARG_DIFF_WEIGHTS, backward.diff_weights_desc(), Type::f32, s.plain_w, nullptr, true},
        {DNNL_ARG_DIFF_DST, backward.diff_dst_desc(), data, s.plain_y, second}},
-      numbers.copies);
+      numbers.copies, known);
 }
 
 struct Convolution {
   using Forward = dnnl::convolution_forward;
   using BackwardData = dnnl::convolution_backward_data;
   using BackwardWeights = dnnl::convolution_backward_weights;
-  static constexpr auto kDirect = dnnl::algorithm::convolution_direct;
   static constexpr auto kKind = dnnl::prop_kind::forward_training;
 
 #if DNNL_VERSION_MAJOR >= 3
   static Forward::primitive_desc forward(const Shapes& s) {
-    return {cpu(), kKind, kDirect, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding};
+    return {cpu(), kKind, s.algorithm, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding};
   }
   template <class Hint>
   static BackwardData::primitive_desc backward_data(const Shapes& s, const Hint& hint) {
-    return {cpu(), kDirect, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding, hint};
+    return {cpu(), s.algorithm, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding, hint};
   }
   template <class Hint>
   static BackwardWeights::primitive_desc backward_weights(const Shapes& s, const Hint& hint) {
-    return {cpu(), kDirect, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding, hint};
+    return {cpu(), s.algorithm, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding, hint};
   }
 #else
   static Forward::primitive_desc forward(const Shapes& s) {
-    return {{kKind, kDirect, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding}, cpu()};
+    return {{kKind, s.algorithm, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding},
+            cpu()};
   }
   template <class Hint>
   static BackwardData::primitive_desc backward_data(const Shapes& s, const Hint& hint) {
-    return {{kDirect, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding}, cpu(), hint};
+    return {
+        {s.algorithm, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding}, cpu(), hint};
   }
   template <class Hint>
   static BackwardWeights::primitive_desc backward_weights(const Shapes& s, const Hint& hint) {
-    return {{kDirect, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding}, cpu(), hint};
+    return {
+        {s.algorithm, s.x, s.w, s.y, s.strides, s.dilations, s.padding, s.padding}, cpu(), hint};
   }
 #endif
 };
@@ -223,9 +233,9 @@ DirectCall direct_matmul(std::int64_t m, std::int64_t k, std::int64_t n, Type da
 #else
   const dnnl::matmul::primitive_desc description({a, b, y}, cpu());
 #endif
-  return call_of<dnnl::matmul>(description, {{DNNL_ARG_SRC, description.src_desc(), data},
-                                             {DNNL_ARG_WEIGHTS, description.weights_desc(), data},
-                                             {DNNL_ARG_DST, description.dst_desc(), out}});
+  return *call_of<dnnl::matmul>(description, {{DNNL_ARG_SRC, description.src_desc(), data},
+                                              {DNNL_ARG_WEIGHTS, description.weights_desc(), data},
+                                              {DNNL_ARG_DST, description.dst_desc(), out}});
 }
 
 }  // namespace
@@ -256,18 +266,26 @@ DirectCall direct_conv2d(const Conv2dProblem& p, Pass pass, DType dtype,
                              : memory::dims{g.groups, p.oc / g.groups, p.ic / g.groups, p.kh, p.kw};
   std::vector<DirectCall> calls;
   for (const Tag layout : {Tag::nhwc, Tag::any}) {
-    Shapes s{.x = memory::desc({p.n, p.ic, p.ih, p.iw}, data, layout),
-             .w = memory::desc(w, data, Tag::any),
-             .y = memory::desc({p.n, p.oc, p.oh, p.ow}, data, layout),
-             .plain_x = memory::desc({p.n, p.ic, p.ih, p.iw}, Type::f32, Tag::nhwc),
-             .plain_w = memory::desc(w, Type::f32, g.groups == 1 ? Tag::ohwi : Tag::gohwi),
-             .plain_y = memory::desc({p.n, p.oc, p.oh, p.ow}, Type::f32, Tag::nhwc),
-             .strides = {g.stride.h, g.stride.w},
-             .dilations = {g.dilation.h - 1, g.dilation.w - 1},
-             .padding = {g.padding.h, g.padding.w}};
-    Shapes weights = s;
-    weights.w = memory::desc(w, Type::f32, Tag::any);
-    calls.push_back(call_of<Convolution>(s, weights, pass, data, numbers));
+    Known known;
+    for (const auto algorithm :
+         {dnnl::algorithm::convolution_direct, dnnl::algorithm::convolution_auto}) {
+      Shapes s{.x = memory::desc({p.n, p.ic, p.ih, p.iw}, data, layout),
+               .w = memory::desc(w, data, Tag::any),
+               .y = memory::desc({p.n, p.oc, p.oh, p.ow}, data, layout),
+               .plain_x = memory::desc({p.n, p.ic, p.ih, p.iw}, Type::f32, Tag::nhwc),
+               .plain_w = memory::desc(w, Type::f32, g.groups == 1 ? Tag::ohwi : Tag::gohwi),
+               .plain_y = memory::desc({p.n, p.oc, p.oh, p.ow}, Type::f32, Tag::nhwc),
+               .strides = {g.stride.h, g.stride.w},
+               .dilations = {g.dilation.h - 1, g.dilation.w - 1},
+               .padding = {g.padding.h, g.padding.w},
+               .algorithm = algorithm};
+      Shapes weights = s;
+      weights.w = memory::desc(w, Type::f32, Tag::any);
+      auto call = call_of<Convolution>(s, weights, pass, data, numbers, known);
+      if (!call) continue;
+      known.push_back(call->implementation);
+      calls.push_back(*std::move(call));
+    }
   }
   DirectCall best = best_of(std::move(calls));
   best.name = join("conv2d ", p.ic, "->", p.oc, ' ', p.kh, 'x', p.kw, " at ", p.oh, 'x', p.ow, ' ',
@@ -284,7 +302,7 @@ DirectCall direct_linear(std::int64_t rows, std::int64_t in, std::int64_t out, P
                  .y = memory::desc({rows, out}, data, Tag::any)};
   Shapes weights = s;
   weights.w = memory::desc({out, in}, Type::f32, Tag::any);
-  std::vector<DirectCall> calls = {call_of<InnerProduct>(s, weights, pass, data)};
+  std::vector<DirectCall> calls = {*call_of<InnerProduct>(s, weights, pass, data)};
   switch (pass) {
     case Pass::forward:
       calls.push_back(direct_matmul(rows, in, out, data, data));

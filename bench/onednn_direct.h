@@ -11,7 +11,8 @@
 
 // The peer: oneDNN called directly, as its best user would. Every tensor is already in the layout
 // that oneDNN likes most (format `any`), so no reorder is timed; of all formulations (data in NHWC
-// or any layout; a product as matmul or as inner product) the fastest is taken.
+// or any layout; a convolution directly or as oneDNN chooses, which may be Winograd's way; a
+// product as matmul or as inner product) the fastest is taken.
 namespace engine::bench {
 
 struct DirectCall {

@@ -40,7 +40,10 @@ Options parse(int count, char** words) {
     } else if (word == "--cpu-time") {
       options.clock = Clock::processor;
     } else if (word == "--precision") {
-      options.precisions = {parse_precision(words[++i])};
+      const std::string_view value = words[++i];
+      ENGINE_CHECK(value == "f32" || value == "bf16", "--precision ", value,
+                   ": of f32, bf16, which the direct calls run in too");
+      options.precisions = {parse_precision(value)};
     } else if (word == "--rounds") {
       options.rounds = std::max(1, std::atoi(words[++i]));
     } else if (word == "--threads") {

@@ -1,16 +1,10 @@
 #pragma once
 
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "bench/engine_bench/results.h"
 #include "engine/core/device.h"
 
 // What the figures depend on besides our code.
 namespace engine::bench {
-
-using Header = std::vector<std::pair<std::string, std::string>>;
 
 // Date, device, versions, build, and the state of the machine now: clocks, power and temperature of
 // a GPU, load of the CPU.

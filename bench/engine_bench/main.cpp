@@ -69,16 +69,6 @@ std::vector<Subject> chosen_subjects(const Options& options, const Device& devic
   return subjects;
 }
 
-// Rows that an earlier run with --json left in the file.
-Results begun_results(const Options& options) {
-  if (options.is_continued && std::filesystem::exists(*options.json)) {
-    Results earlier = read_results(*options.json);
-    earlier.left_out.clear();
-    return earlier;
-  }
-  return {};
-}
-
 Setup make_setup(const Options& options, const Device& device) {
   Setup setup{.device = device};
   setup.rotated_bytes = 2 * last_level_cache_bytes(device);
@@ -90,23 +80,48 @@ Setup make_setup(const Options& options, const Device& device) {
   return setup;
 }
 
+Header header_of(const Options& options, const Setup& setup) {
+  Header header = machine_header(setup.device);
+  header.emplace_back("quick", options.is_quick ? "yes" : "no");
+  header.emplace_back("seconds", join(setup.effort.seconds));
+  header.emplace_back("peer", setup.has_peer ? "yes" : "no");
+  header.emplace_back("rotated_bytes", join(setup.rotated_bytes));
+  header.emplace_back("peer_scratch_limit_bytes", join(setup.scratch_limit));
+  return header;
+}
+
+// No rows under a header and ceilings measured now; or, with --continue, what an earlier run left
+// in the file, under its own.
+Results begun_results(const Options& options, const Setup& setup) {
+  const Header header = header_of(options, setup);
+  if (!options.is_continued || !std::filesystem::exists(*options.json)) {
+    std::fprintf(stderr, "measuring the ceilings\n");
+    return {.header = header,
+            .ceilings = measure_ceilings(setup.device, options.is_quick ? 0.5 : 3)};
+  }
+  Results earlier = read_results(*options.json);
+  const std::string difference = difference_between(earlier.header, header);
+  ENGINE_CHECK(difference.empty(), options.json->string(), " was measured with ", difference,
+               ": move it away, or leave --continue out");
+  std::erase_if(earlier.header, [](const auto& entry) {
+    return entry.first == "continued" || entry.first.starts_with("at_end_");
+  });
+  earlier.header.emplace_back("continued", header.front().second);
+  earlier.left_out.clear();
+  return earlier;
+}
+
 Results run(const Options& options, const Device& device, const std::vector<Subject>& subjects) {
   const auto begin = std::chrono::steady_clock::now();
   const auto elapsed = [begin] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   };
-  Results results = begun_results(options);
+  Setup setup = make_setup(options, device);
+  Results results = begun_results(options, setup);
+  setup.ceilings = results.ceilings;
   std::set<std::string> done;
   for (const Row& row : results.rows) done.insert(row.name);
-  Setup setup = make_setup(options, device);
-  std::fprintf(stderr, "measuring the ceilings\n");
-  setup.ceilings = measure_ceilings(device, options.is_quick ? 0.5 : 3);
   const auto stopwatch = make_stopwatch(device);
-  results.header = machine_header(device);
-  results.header.emplace_back("rotated_bytes", join(setup.rotated_bytes));
-  results.header.emplace_back("peer_scratch_limit_bytes", join(setup.scratch_limit));
-  results.ceilings = setup.ceilings;
-
   std::vector<std::string> names;
   for (const Subject& subject : subjects) names.push_back(subject.name);
   const auto measure_row = [&](std::size_t i) -> std::optional<Row> {

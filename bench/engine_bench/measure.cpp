@@ -90,9 +90,9 @@ std::pair<double, std::string> least_seconds(const Cost& cost, DType dtype,
 }
 
 Row measure(const Subject& subject, const Setup& setup, Stopwatch& stopwatch) {
-  // oneDNN keeps a copy of its own, and tries two layouts.
+  // oneDNN keeps copies of its own, in two layouts of up to two algorithms.
   const std::int64_t needed =
-      std::max(RotatingBuffers::bytes_of(subject), setup.rotated_bytes) * (setup.has_peer ? 3 : 1);
+      std::max(RotatingBuffers::bytes_of(subject), setup.rotated_bytes) * (setup.has_peer ? 5 : 1);
   const std::int64_t available = free_bytes(setup.device);
   if (needed > available / 10 * 8) {
     throw OutOfMemory(join(needed >> 20, " MiB wanted, ", available >> 20, " MiB free"));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <functional>
 #include <map>
 
 #include "bench/engine_bench/shapes.h"
@@ -64,6 +63,43 @@ void set_shard(const std::string& text, Options& options) {
   ENGINE_CHECK(options.shard <= options.shards, "--shard: ", options.shard, " of ", options.shards);
 }
 
+std::vector<std::string> families_of(const std::string& text) {
+  const std::vector<std::string> families = split(text);
+  for (const std::string& family : families) {
+    ENGINE_CHECK(family == "conv2d" || family == "memory", "--family: \"", family,
+                 "\" is neither conv2d nor memory");
+  }
+  return families;
+}
+
+const std::map<std::string, bool Options::*> kFlags = {{"--list", &Options::is_list},
+                                                       {"--quick", &Options::is_quick},
+                                                       {"--help", &Options::is_help},
+                                                       {"--continue", &Options::is_continued}};
+
+using Setter = void (*)(Options& options, const std::string& value);
+const std::map<std::string, Setter> kSetters = {
+    {"--device", [](auto& o, auto& v) { o.device = v; }},
+    {"--threads", [](auto& o, auto& v) { o.threads = number("--threads", v, 0); }},
+    {"--conv",
+     [](auto& o, auto& v) {
+       for (const Conv2dProblem& problem : parse_conv_shapes(v)) o.convs.push_back(problem);
+     }},
+    {"--shapes", [](auto& o, auto& v) { o.shapes = v; }},
+    {"--set", [](auto& o, auto& v) { o.sets = split(v); }},
+    {"--family", [](auto& o, auto& v) { o.families = families_of(v); }},
+    {"--pass", [](auto& o, auto& v) { o.passes = passes_of(v); }},
+    {"--dtype", [](auto& o, auto& v) { o.dtypes = dtypes_of(v); }},
+    {"--filter", [](auto& o, auto& v) { o.filter = v; }},
+    {"--shard", [](auto& o, auto& v) { set_shard(v, o); }},
+    {"--seconds", [](auto& o, auto& v) { o.seconds = number("--seconds", v, 0.0); }},
+    {"--time-limit", [](auto& o, auto& v) { o.time_limit = number("--time-limit", v, 0.0); }},
+    {"--scratch-mib",
+     [](auto& o, auto& v) { o.scratch_mib = number<std::int64_t>("--scratch-mib", v, 0); }},
+    {"--json", [](auto& o, auto& v) { o.json = v; }},
+    {"--compare", [](auto& o, auto& v) { o.compare = v; }},
+    {"--with", [](auto& o, auto& v) { o.with = v; }}};
+
 }  // namespace
 
 std::string help_text() {
@@ -99,43 +135,8 @@ Exit code 4: an error of ours is larger than rounding allows.
 Options parse_options(const std::vector<std::string>& words, const std::filesystem::path& shapes) {
   Options options;
   options.shapes = shapes;
-  bool has_seconds = false;
-  const std::map<std::string, bool*> flags = {{"--list", &options.is_list},
-                                              {"--quick", &options.is_quick},
-                                              {"--help", &options.is_help},
-                                              {"--continue", &options.is_continued}};
-  const std::map<std::string, std::function<void(const std::string&)>> valued = {
-      {"--device", [&](auto& v) { options.device = v; }},
-      {"--threads", [&](auto& v) { options.threads = number("--threads", v, 0); }},
-      {"--conv",
-       [&](auto& v) {
-         for (const auto& problem : parse_conv_shapes(v)) options.convs.push_back(problem);
-       }},
-      {"--shapes", [&](auto& v) { options.shapes = v; }},
-      {"--set", [&](auto& v) { options.sets = split(v); }},
-      {"--family",
-       [&](auto& v) {
-         options.families = split(v);
-         for (const auto& family : options.families) {
-           ENGINE_CHECK(family == "conv2d" || family == "memory", "--family: \"", family,
-                        "\" is neither conv2d nor memory");
-         }
-       }},
-      {"--pass", [&](auto& v) { options.passes = passes_of(v); }},
-      {"--dtype", [&](auto& v) { options.dtypes = dtypes_of(v); }},
-      {"--filter", [&](auto& v) { options.filter = v; }},
-      {"--shard", [&](auto& v) { set_shard(v, options); }},
-      {"--seconds",
-       [&](auto& v) {
-         options.seconds = number("--seconds", v, 0.0);
-         has_seconds = true;
-       }},
-      {"--time-limit", [&](auto& v) { options.time_limit = number("--time-limit", v, 0.0); }},
-      {"--scratch-mib",
-       [&](auto& v) { options.scratch_mib = number<std::int64_t>("--scratch-mib", v, 0); }},
-      {"--json", [&](auto& v) { options.json = v; }},
-      {"--compare", [&](auto& v) { options.compare = v; }},
-      {"--with", [&](auto& v) { options.with = v; }}};
+  // Before --seconds, wherever that stands.
+  if (std::find(words.begin(), words.end(), "--quick") != words.end()) options.seconds = 0.1;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     const std::size_t equals = word.find('=');
@@ -144,18 +145,17 @@ Options parse_options(const std::vector<std::string>& words, const std::filesyst
       options.google.push_back(word);
     } else if (word == "--no-peer") {
       options.has_peer = false;
-    } else if (const auto flag = flags.find(word); flag != flags.end()) {
-      *flag->second = true;
+    } else if (const auto flag = kFlags.find(word); flag != kFlags.end()) {
+      options.*flag->second = true;
     } else {
-      const auto option = valued.find(key);
-      ENGINE_CHECK(option != valued.end(), "engine_bench: unknown option ", word, "; see --help");
+      const auto setter = kSetters.find(key);
+      ENGINE_CHECK(setter != kSetters.end(), "engine_bench: unknown option ", word, "; see --help");
       ENGINE_CHECK(equals != std::string::npos || i + 1 < words.size(), key, " needs a value");
-      option->second(equals == std::string::npos ? words[++i] : word.substr(equals + 1));
+      setter->second(options, equals == std::string::npos ? words[++i] : word.substr(equals + 1));
     }
   }
   ENGINE_CHECK(!options.with || options.compare, "--with goes with --compare");
   ENGINE_CHECK(!options.is_continued || options.json, "--continue goes with --json");
-  if (options.is_quick && !has_seconds) options.seconds = 0.1;
   return options;
 }
 

@@ -1,10 +1,12 @@
 #include "bench/engine_bench/results.h"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
 
+#include "engine/core/atomic_file.h"
 #include "engine/core/errors.h"
 
 namespace engine::bench {
@@ -76,7 +78,27 @@ Row row_of(const Json& json) {
   return row;
 }
 
+// Entries of a header that rows of one file have in common.
+constexpr const char* kShared[] = {"device",       "engine",          "onednn",
+                                   "cudnn",        "seconds",         "quick",
+                                   "cuda_runtime", "cuda_driver_api", "cublas",
+                                   "peer",         "rotated_bytes",   "peer_scratch_limit_bytes"};
+
+std::string value_of(const Header& header, const std::string& key) {
+  const auto found = std::find_if(header.begin(), header.end(),
+                                  [&](const auto& entry) { return entry.first == key; });
+  return found == header.end() ? "" : found->second;
+}
+
 }  // namespace
+
+std::string difference_between(const Header& earlier, const Header& now) {
+  for (const char* key : kShared) {
+    const std::string before = value_of(earlier, key), after = value_of(now, key);
+    if (before != after) return join(key, " \"", before, "\", not \"", after, '"');
+  }
+  return "";
+}
 
 std::vector<std::string> faults_of(const Results& results) {
   std::vector<std::string> faults;
@@ -145,9 +167,8 @@ Results read_results(const std::filesystem::path& path) {
 }
 
 void write_results(const std::filesystem::path& path, const Results& results) {
-  std::ofstream file(path);
-  file << to_json(results) << std::flush;
-  if (!file) throw IoError(join(path.string(), ": cannot be written"));
+  const std::string text = to_json(results);
+  write_file_atomically(path, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
 
 }  // namespace engine::bench

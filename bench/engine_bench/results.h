@@ -52,12 +52,19 @@ struct Ceilings {
   double bf16_flops_per_second = 0;  // 0: the device has no instructions for it
 };
 
+using Header = std::vector<std::pair<std::string, std::string>>;
+
 struct Results {
-  std::vector<std::pair<std::string, std::string>> header;  // what was measured, where and when
+  Header header;  // what was measured, where, when and how
   Ceilings ceilings;
   std::vector<Row> rows;
   std::vector<LeftOut> left_out;
 };
+
+// What keeps rows that were measured under one header from standing beside rows of another: device,
+// versions or options, as `seconds "0.1", not "1"`. Empty where nothing does; when they were
+// measured, and the state of the machine then, may differ.
+std::string difference_between(const Header& earlier, const Header& now);
 
 // The reasons why a row is wrong: an error above its bound on our side, or a time that is not
 // positive. Empty when all is well.
@@ -67,6 +74,7 @@ std::string to_json(const Results& results);
 // Throws InvalidArgument with `source` and what is missing or of another kind.
 Results from_json(const std::string& text, const std::string& source);
 Results read_results(const std::filesystem::path& path);
+// The file holds the old results or all of the new ones, whatever stops this program.
 void write_results(const std::filesystem::path& path, const Results& results);
 
 }  // namespace engine::bench

@@ -81,6 +81,32 @@ class EngineBench(unittest.TestCase):
                                   "--no-peer", "--continue")
         self.assertEqual(len(second["rows"]), 2)
         self.assertEqual(second["rows"][0], first["rows"][0])
+        # The rows share a header and the ceilings that their shares were computed with.
+        self.assertEqual(second["ceilings"], first["ceilings"])
+        self.assertIn("continued", second["header"])
+        self.assertEqual(second["header"]["quick"], "yes")
+
+    def test_continue_refuses_rows_measured_in_another_way(self):
+        self.measured("rows.json", "--conv", SHAPE, "--no-peer")
+        file = self.path / "rows.json"
+        before = file.read_text()
+        for changed, words in [
+            (None, ["--no-peer", "--seconds", 0.02]),
+            (None, []),
+            (None, ["--no-peer", "--scratch-mib", 7]),
+            ("engine", ["--no-peer"]),
+            ("device", ["--no-peer"]),
+        ]:
+            with self.subTest(changed=changed, words=words):
+                if changed:
+                    found = json.loads(before)
+                    found["header"][changed] = "another"
+                    file.write_text(json.dumps(found))
+                written = file.read_text()
+                done = run("--device", "cpu", "--threads", 1, "--quick", "--seconds", 0.01, "--dtype", "f32",
+                           "--pass", "forward", "--json", file, "--continue", "--conv", SHAPE, *words, status=2)
+                self.assertIn("rows.json was measured with", done.stderr)
+                self.assertEqual(file.read_text(), written)
 
     def test_time_limit_leaves_rows_out_by_name(self):
         _, found = self.measured("none.json", "--conv", SHAPE, "--time-limit", 1e-9)

@@ -2,9 +2,12 @@
 #include "bench/engine_bench/results.h"
 
 #include <cmath>
+#include <csignal>
+#include <filesystem>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "bench/engine_bench/measure.h"
 #include "bench/engine_bench/options.h"
@@ -100,6 +103,45 @@ TEST(Results, DamagedJsonIsRefusedByName) {
   }
   EXPECT_THROW(read_results("/nonexistent/results.json"), IoError);
   EXPECT_THROW(write_results("/nonexistent/results.json", sample()), IoError);
+}
+
+// A write that fails half way, as in a full disk or when the program is stopped.
+TEST(Results, AFailedWriteLeavesTheOldFile) {
+  const std::string path = testing::TempDir() + "engine_bench_results.json";
+  Results results = sample();
+  write_results(path, results);
+  results.rows.clear();
+  for (int i = 0; i < 1000; ++i) results.rows.push_back(row("another", 1, 2, "large"));
+  rlimit before = {};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{.rlim_cur = 10000, .rlim_max = before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  EXPECT_THROW(write_results(path, results), IoError);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(to_json(read_results(path)), to_json(sample()));
+  std::filesystem::remove(path);
+}
+
+TEST(Results, OnlyRowsMeasuredAlikeStandUnderOneHeader) {
+  const Header header = {
+      {"date", "today"}, {"device", "cpu, 2 threads"}, {"engine", "0.1.0, a"}, {"seconds", "1"},
+      {"quick", "no"},   {"load_average", "0.1"},      {"cuda_runtime", ""}};
+  EXPECT_EQ(difference_between(header, header), "");
+  Header other = header;
+  other[0].second = "tomorrow";
+  other[5].second = "9";
+  other.emplace_back("at_end_load_average", "3");
+  EXPECT_EQ(difference_between(other, header), "");
+  for (std::size_t i = 1; i < 5; ++i) {
+    other = header;
+    other[i].second = "another";
+    EXPECT_EQ(difference_between(other, header),
+              join(header[i].first, " \"another\", not \"", header[i].second, '"'));
+  }
+  // A file from before an entry was kept says nothing about it.
+  EXPECT_EQ(difference_between({header[1], header[2]}, header), "seconds \"\", not \"1\"");
 }
 
 TEST(Results, FaultsAreErrorsAboveTheBound) {
