@@ -2,6 +2,7 @@
 // prints the milliseconds of one step, so that the peer and we can take turns in one sitting.
 //   block_timer training-step|prediction --network daynight --precision f32|bf16 --batch 64
 //               --size 64 --channels 3 --threads 2 --steps 5 --device cpu|cuda
+//   block_timer version
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <random>
 #include <string>
 
+#include "engine/core/version.h"
 #include "engine/engine.h"
 #include "engine/layers/models/registry.h"
 
@@ -36,50 +38,42 @@ Tensor random_images(std::int64_t batch, std::int64_t size, std::int64_t channel
   return Tensor::from(pixels, {batch, size, size, channels});
 }
 
-}  // namespace
+struct Task {
+  bool is_training = false;
+  bool has_classes = false;  // labels are classes; else one logit decides
+  std::string network;
+  Precision precision = Precision::f32;
+  std::int64_t batch = 0, size = 0, channels = 0;
+};
 
-int main(int count, char** words) try {
-  const std::string task = count > 1 ? words[1] : "";
-  ENGINE_CHECK(task == "training-step" || task == "prediction",
-               "block_timer: the task is training-step or prediction, not \"", task, '"');
-  const bool is_training = task == "training-step";
-  auto options = parse(count, words);
-  const auto number = [&](const char* name) { return std::stoll(options.at(name)); };
-  const std::int64_t batch = number("--batch");
-  const std::int64_t steps = number("--steps");
-  const bool has_classes = options["--network"] != "daynight";
-
+Graph graph_of(const Task& task) {
   Graph graph;
-  const Scope net(graph, is_training ? Mode::training : Mode::inference);
-  const Value images =
-      graph.input("images", {batch, number("--size"), number("--size"), number("--channels")});
-  const Value logits = models::find_classifier(options["--network"])
-                           .build(net, images, {.outputs = has_classes ? 10 : 1});
+  const Scope net(graph, task.is_training ? Mode::training : Mode::inference);
+  const Value images = graph.input("images", {task.batch, task.size, task.size, task.channels});
+  const Value logits = models::find_classifier(task.network)
+                           .build(net, images, {.outputs = task.has_classes ? 10 : 1});
   graph.output("logits", logits);
-  if (is_training) {
-    if (has_classes) {
-      const Value labels = graph.input("labels", {batch}, DType::i32);
-      minimize(net, mean(softmax_cross_entropy(logits, labels)), Adam{.learning_rate = 1e-3});
-    } else {
-      const Value labels = graph.input("labels", {batch, 1});
-      minimize(net, mean(binary_cross_entropy_with_logits(logits, labels)),
-               Adam{.learning_rate = 1e-3});
-    }
-  }
-  const Device device =
-      Device::parse(options["--device"], {.threads = static_cast<int>(number("--threads"))});
-  Store store(device);
-  Executable step =
-      compile(graph, store,
-              {.precision = parse_precision(options["--precision"]),
-               .parameters = is_training ? Parameters::trainable : Parameters::frozen});
-  step.set_input("images", random_images(batch, number("--size"), number("--channels")));
-  if (is_training) {
-    std::vector<float> alternating(static_cast<std::size_t>(batch));
-    for (std::size_t i = 0; i < alternating.size(); ++i) alternating[i] = i % 2 == 0 ? 0 : 1;
-    const Tensor labels = Tensor::from(alternating, {batch});
-    step.set_input("labels", has_classes ? labels.to(DType::i32) : labels.reshape({batch, 1}));
-  }
+  if (!task.is_training) return graph;
+  const Value labels = task.has_classes ? graph.input("labels", {task.batch}, DType::i32)
+                                        : graph.input("labels", {task.batch, 1});
+  minimize(net,
+           mean(task.has_classes ? softmax_cross_entropy(logits, labels)
+                                 : binary_cross_entropy_with_logits(logits, labels)),
+           Adam{.learning_rate = 1e-3});
+  return graph;
+}
+
+void set_inputs(Executable& step, const Task& task) {
+  step.set_input("images", random_images(task.batch, task.size, task.channels));
+  if (!task.is_training) return;
+  std::vector<float> alternating(static_cast<std::size_t>(task.batch));
+  for (std::size_t i = 0; i < alternating.size(); ++i) alternating[i] = i % 2 == 0 ? 0 : 1;
+  const Tensor labels = Tensor::from(alternating, {task.batch});
+  step.set_input("labels",
+                 task.has_classes ? labels.to(DType::i32) : labels.reshape({task.batch, 1}));
+}
+
+void time_blocks(Executable& step, std::int64_t steps, const Device& device) {
   step.run(2);  // first touch of all memory
   Stream(device).synchronize();
   std::string line;
@@ -91,6 +85,36 @@ int main(int count, char** words) try {
     std::printf("%.6f\n", took.count() / static_cast<double>(steps));
     std::fflush(stdout);
   }
+}
+
+}  // namespace
+
+int main(int count, char** words) try {
+  const std::string name = count > 1 ? words[1] : "";
+  if (name == "version") {
+    std::printf("%s, %s\n", version_string().c_str(), build_string().c_str());
+    return 0;
+  }
+  ENGINE_CHECK(name == "training-step" || name == "prediction",
+               "block_timer: the task is training-step, prediction or version, not \"", name, '"');
+  const auto options = parse(count, words);
+  const auto number = [&](const char* key) { return std::stoll(options.at(key)); };
+  const Task task{.is_training = name == "training-step",
+                  .has_classes = options.at("--network") != "daynight",
+                  .network = options.at("--network"),
+                  .precision = parse_precision(options.at("--precision")),
+                  .batch = number("--batch"),
+                  .size = number("--size"),
+                  .channels = number("--channels")};
+  const Device device =
+      Device::parse(options.at("--device"), {.threads = static_cast<int>(number("--threads"))});
+  Store store(device);
+  Executable step =
+      compile(graph_of(task), store,
+              {.precision = task.precision,
+               .parameters = task.is_training ? Parameters::trainable : Parameters::frozen});
+  set_inputs(step, task);
+  time_blocks(step, number("--steps"), device);
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "%s\n", error.what());

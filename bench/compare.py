@@ -15,6 +15,7 @@ import argparse
 import json
 import pathlib
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,8 +28,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 class Side:
     """One process that answers every line with the milliseconds of a step."""
 
-    def __init__(self, name, command):
-        self.name = name
+    def __init__(self, name, version, command):
+        self.name, self.version = name, version
         self.process = subprocess.Popen([str(word) for word in command], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.times = []
@@ -49,7 +50,7 @@ class Side:
         self.process.wait()
 
     def quartiles(self):
-        return statistics.quantiles(self.times, n=4)
+        return statistics.quantiles(self.times, n=4) if len(self.times) > 1 else 3 * self.times
 
 
 def alternate(ours, peer, rounds):
@@ -66,7 +67,7 @@ def report(label, ours, peer):
     row = {"what": label, "blocks": len(ours.times)}
     for key, side in (("engine", ours), ("peer", peer)):
         low, middle, high = side.quartiles()
-        row[key] = {"name": side.name, "median_ms": middle, "quartiles_ms": [low, high]}
+        row[key] = {"name": side.name, "version": side.version, "median_ms": middle, "quartiles_ms": [low, high]}
     row["ratio"] = row["engine"]["median_ms"] / row["peer"]["median_ms"]
     print(f"{label:34}  engine {row['engine']['median_ms']:9.3f} ms   {peer.name} "
           f"{row['peer']['median_ms']:9.3f} ms   ratio {row['ratio']:.3f}", flush=True)
@@ -76,14 +77,47 @@ def report(label, ours, peer):
 PEERS = {"pytorch": ("PyTorch", "torch"), "jax": ("JAX", "jax")}
 
 
-def has_module(python, module):
-    return subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0
+def words_of(*command):
+    """What a program prints; None where there is no such program or it fails."""
+    try:
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def version_of(python, module):
+    return words_of(python, "-c", f"import {module}; print({module}.__version__)")
+
+
+def onnxruntime_version():
+    package = HERE / "onnxruntime/node_modules/onnxruntime-node/package.json"
+    return json.loads(package.read_text())["version"] if package.exists() and shutil.which("node") else None
+
+
+def cpu_model():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def header_of(options):
+    header = {"date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "machine": cpu_model(),
+              "device": options.device, "threads": options.threads, "engine": options.engine}
+    gpus = words_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    if gpus:
+        header["gpus and driver"] = gpus.replace("\n", "; ")
+    return header
 
 
 def training_step(options):
     for peer_name in options.peers.split(","):
         title, module = PEERS[peer_name]
-        if not has_module(options.python, module):
+        version = version_of(options.python, module)
+        if version is None:
             print(f"{title}: {options.python} has no module {module}; left out", flush=True)
             continue
         for precision in options.precisions.split(","):
@@ -91,13 +125,20 @@ def training_step(options):
             flags = ["--network", options.network, "--precision", precision, "--batch", options.batch,
                      "--size", size, "--channels", channels, "--threads", options.threads,
                      "--steps", options.steps, "--device", options.device]
-            ours = Side("engine", [options.build / "bench/block_timer", "training-step", *flags])
-            peer = Side(title, [options.python, HERE / peer_name / "training_step.py", *flags])
+            ours = Side("engine", options.engine, [options.block_timer, "training-step", *flags])
+            peer = Side(title, version, [options.python, HERE / peer_name / "training_step.py", *flags])
             alternate(ours, peer, options.rounds)
             yield report(f"{options.network} step, batch {options.batch}, {precision}", ours, peer)
 
 
 def prediction(options):
+    version = onnxruntime_version()
+    if version is None:
+        print("ONNX Runtime: needs node and, in bench/onnxruntime, `npm install --ignore-scripts`; left out")
+        return
+    if version_of(options.python, "torch") is None:
+        print(f"ONNX Runtime: {options.python} has no module torch, which writes its model; left out")
+        return
     for batch in options.batches.split(","):
         with tempfile.TemporaryDirectory() as folder:
             model = pathlib.Path(folder) / "model.onnx"
@@ -105,9 +146,9 @@ def prediction(options):
                             "--batch", batch], check=True, stdout=subprocess.DEVNULL)
             for precision in options.precisions.split(","):
                 flags = ["--batch", batch, "--threads", options.threads or 1, "--steps", options.steps]
-                ours = Side("engine", [options.build / "bench/block_timer", "prediction",
-                                       "--precision", precision, *flags])
-                peer = Side("ONNX Runtime f32", ["node", HERE / "onnxruntime/predict.mjs", model, *flags])
+                ours = Side("engine", options.engine, [options.block_timer, "prediction",
+                                                       "--precision", precision, *flags])
+                peer = Side("ONNX Runtime f32", version, ["node", HERE / "onnxruntime/predict.mjs", model, *flags])
                 alternate(ours, peer, options.rounds)
                 yield report(f"daynight prediction, batch {batch}, {precision}", ours, peer)
 
@@ -131,10 +172,20 @@ def main():
     options = parser.parse_args()
     if set(options.peers.split(",")) - set(PEERS):
         parser.error(f"--peers {options.peers}: of pytorch, jax")
+    if options.rounds < 1:
+        parser.error("--rounds: at least 1")
+    if options.json and not options.json.absolute().parent.is_dir():
+        parser.error(f"--json {options.json}: there is no such folder")
+    options.block_timer = options.build / "bench/block_timer"
+    options.engine = words_of(options.block_timer, "version")
+    if options.engine is None:
+        sys.exit(f"{options.block_timer} is missing or does not run: cmake --build {options.build} "
+                 "--target block_timer (configured with -DENGINE_BENCH=ON)")
+    header = header_of(options)
     rows = list({"training-step": training_step, "prediction": prediction}[options.task](options))
     if options.json:
-        options.json.write_text(json.dumps({"compare": 1, "task": options.task, "date": time.strftime("%Y-%m-%d", time.gmtime()),
-                                            "machine": platform.processor(), "rows": rows}, indent=1))
+        text = json.dumps({"compare": 1, "task": options.task, "header": header, "rows": rows}, indent=1)
+        options.json.write_text(text + "\n")
 
 
 if __name__ == "__main__":

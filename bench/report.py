@@ -2,31 +2,26 @@
 """Makes bench/RESULTS.md and a roofline for each device from the JSON under bench/results/<device>/.
 
     bench/report.py [--results bench/results] [--out bench/RESULTS.md]
-    bench/report.py --self-test
 
 Reads what `engine_bench --json` (all shards of it) and `compare.py --json` wrote. Of a row that is in several
-files the newest counts. Needs nothing but Python's standard library.
+files the newest counts, those of --quick runs only where no other has it. Needs nothing but Python's standard library.
 """
 import argparse
-import html
 import json
 import math
 import pathlib
 import sys
-import tempfile
+
+from roofline import CLASSES, CLASS_WORDS, rate_words, roofline
 
 HERE = pathlib.Path(__file__).resolve().parent
-CLASSES = ("narrow", "small_batch", "large", "other")
-CLASS_WORDS = {"narrow": "first layers and depthwise", "small_batch": "at most 32 images",
-               "large": "3x3 and 1x1, more images", "other": "other"}
-COLOURS = {"narrow": "#2f9e5b", "small_batch": "#3b6fd4", "large": "#d4622b", "other": "#777777"}
 
 
 # ---------------------------------------------------------------------------------------------- reading
 
 def read_device(folder):
     """{"header", "ceilings", "rows", "left_out", "steps"} of a device's files; None where there are none."""
-    benches, steps = [], {}
+    benches, comparisons = [], []
     for path in sorted(folder.glob("*.json")):
         try:
             data = json.loads(path.read_text())
@@ -35,13 +30,16 @@ def read_device(folder):
         if "engine_bench" in data:
             benches.append(data)
         elif "compare" in data:
-            for row in data["rows"]:
-                steps[row["what"], row["peer"]["name"]] = row
+            comparisons.append(data)
         else:
             sys.exit(f"{path}: neither engine_bench's results nor compare.py's")
-    if not benches and not steps:
+    if not benches and not comparisons:
         return None
-    benches.sort(key=lambda bench: bench["header"].get("date", ""))
+    # A later one overrides; a row of --quick is better than none.
+    benches.sort(key=lambda bench: (bench["header"].get("quick") != "yes", bench["header"].get("date", "")))
+    comparisons.sort(key=lambda comparison: comparison["header"].get("date", ""))
+    steps = {(row["what"], row["peer"]["name"]): dict(row, date=comparison["header"].get("date", ""))
+             for comparison in comparisons for row in comparison["rows"]}
     rows, left_out = {}, {}
     for bench in benches:
         for row in bench["rows"]:
@@ -125,8 +123,9 @@ def step_table(steps):
     for row in sorted(steps, key=lambda row: -row["ratio"]):
         words = [f"{number(row[side]['median_ms'])} ({number(row[side]['quartiles_ms'][0])} to "
                  f"{number(row[side]['quartiles_ms'][1])})" for side in ("engine", "peer")]
-        body.append([f"{row['ratio']:.2f}", row["what"], words[0], words[1], row["peer"]["name"]])
-    return table(["ratio", "what", "engine, ms (quartiles)", "peer, ms", "peer"], body)
+        body.append([f"{row['ratio']:.2f}", row["what"], words[0], words[1],
+                     f"{row['peer']['name']} {row['peer']['version']}", row["date"]])
+    return table(["ratio", "what", "engine, ms (quartiles)", "peer, ms", "peer", "date"], body)
 
 
 def folded(title, text):
@@ -171,100 +170,6 @@ def section(name, device, picture):
     return "\n".join(text)
 
 
-# ---------------------------------------------------------------------------------------------- roofline
-
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 560, 80, 24, 56, 60
-
-
-class Axis:
-    """A logarithmic axis from `low` to `high` over pixels `begin` to `end`."""
-
-    def __init__(self, low, high, begin, end):
-        self.low, self.high, self.begin, self.end = math.log10(low), math.log10(high), begin, end
-
-    def at(self, value):
-        share = (math.log10(value) - self.low) / (self.high - self.low)
-        return self.begin + share * (self.end - self.begin)
-
-    def decades(self):
-        return [10 ** power for power in range(math.ceil(self.low), math.floor(self.high) + 1)]
-
-
-def rate_words(flops_per_second):
-    for unit, size in (("PFLOP/s", 1e15), ("TFLOP/s", 1e12), ("GFLOP/s", 1e9), ("MFLOP/s", 1e6)):
-        if flops_per_second >= size:
-            return f"{flops_per_second / size:.3g} {unit}"
-    return f"{flops_per_second:.3g} FLOP/s"
-
-
-def roofline(name, device):
-    """An SVG: FLOP/s over FLOP/byte of every convolution, under the measured roofs; None without one."""
-    rows = [row for row in device["rows"] if row["flops"] > 0 and row["bytes"] > 0]
-    copy = device["ceilings"].get("copy_bytes_per_second", 0)
-    roofs = {dtype: device["ceilings"].get(f"{dtype}_flops_per_second", 0) for dtype in ("f32", "bf16")}
-    roofs = {dtype: rate for dtype, rate in roofs.items() if rate > 0}
-    if not rows or not roofs or copy <= 0:
-        return None
-    points = [(row["flops"] / row["bytes"], row["flops"] / row[side]["median_seconds"], row, side)
-              for row in rows for side in ("engine", "peer") if side in row]
-    xs, ys = [p[0] for p in points], [p[1] for p in points] + list(roofs.values())
-    x = Axis(min(xs + [1]) / 2, max(xs + [max(roofs.values()) / copy]) * 2, LEFT, WIDTH - RIGHT)
-    y = Axis(min(ys) / 2, max(ys) * 2, HEIGHT - BOTTOM, TOP)
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-           f'height="{HEIGHT}" font-family="sans-serif" font-size="13">',
-           f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-           f'<text x="{LEFT}" y="20" font-size="15">{html.escape(name)}: convolutions under the limits '
-           'measured in the same run</text>']
-    for value in x.decades():
-        at = x.at(value)
-        out.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#e4e4e4"/>'
-                   f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{value:g}</text>')
-    for value in y.decades():
-        at = y.at(value)
-        out.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="#e4e4e4"/>'
-                   f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{rate_words(value).split()[0]} '
-                   f'{rate_words(value).split()[1][0]}</text>')
-    out.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 22}" text-anchor="middle">FLOP for each '
-               'byte read or written once</text>')
-    out.append(f'<text x="16" y="{(TOP + HEIGHT - BOTTOM) / 2}" text-anchor="middle" '
-               f'transform="rotate(-90 16 {(TOP + HEIGHT - BOTTOM) / 2})">FLOP/s</text>')
-    out.append(f'<clipPath id="plot"><rect x="{LEFT}" y="{TOP}" width="{WIDTH - RIGHT - LEFT}" '
-               f'height="{HEIGHT - BOTTOM - TOP}"/></clipPath>')
-    for dtype, rate in roofs.items():
-        knee = rate / copy
-        begin = 10 ** x.low
-        path = (f"M{x.at(begin):.1f},{y.at(begin * copy):.1f} L{x.at(knee):.1f},{y.at(rate):.1f} "
-                f"L{WIDTH - RIGHT},{y.at(rate):.1f}")
-        out.append(f'<path d="{path}" fill="none" stroke="black" stroke-width="1.5" clip-path="url(#plot)"/>'
-                   f'<text x="{WIDTH - RIGHT - 4}" y="{y.at(rate) - 6:.1f}" text-anchor="end">{dtype} products '
-                   f'{rate_words(rate)}</text>')
-    for intensity, rate, row, side in points:
-        colour = COLOURS.get(row["shape_class"], "#777777")
-        fill = colour if side == "engine" else "none"
-        title = html.escape(f"{row[side]['name']} {row['name']}: {rate_words(rate)}")
-        at = f'{x.at(intensity):.1f}', f'{y.at(rate):.1f}'
-        mark = (f'<circle cx="{at[0]}" cy="{at[1]}" r="4.5"' if row["dtype"] == "bf16" else
-                f'<rect x="{float(at[0]) - 4:.1f}" y="{float(at[1]) - 4:.1f}" width="8" height="8"')
-        out.append(f'{mark} fill="{fill}" fill-opacity="0.75" stroke="{colour}"><title>{title}</title>'
-                   f'{"</circle>" if row["dtype"] == "bf16" else "</rect>"}')
-    out += legend(rows)
-    return "\n".join(out + ["</svg>"]) + "\n"
-
-
-def legend(rows):
-    peer = next((row["peer"]["name"] for row in rows if "peer" in row), None)
-    entries = [(COLOURS[kind], CLASS_WORDS[kind]) for kind in CLASSES
-               if any(row["shape_class"] == kind for row in rows)]
-    out, at = [], LEFT
-    for colour, words in entries:
-        out.append(f'<rect x="{at}" y="32" width="10" height="10" fill="{colour}"/>'
-                   f'<text x="{at + 15}" y="42">{words}</text>')
-        at += 32 + 7 * len(words)
-    out.append(f'<text x="{WIDTH - RIGHT}" y="42" text-anchor="end">circle bf16, square f32; filled: engine'
-               + (f", hollow: {html.escape(peer)}" if peer else "") + "</text>")
-    return out
-
-
 # ---------------------------------------------------------------------------------------------- main
 
 INTRODUCTION = """# Results
@@ -293,76 +198,12 @@ def write_report(results, out):
     return names
 
 
-def sample_row(name, kind, dtype, ours, theirs, flops=10 ** 9, family="conv2d"):
-    def side(who, seconds):
-        return {"name": who, "algorithm": "", "median_seconds": seconds,
-                "quartile_seconds": [seconds * 0.9, seconds * 1.1], "n": 9, "scratch_bytes": 0, "error": 1e-7}
-    row = {"name": name, "family": family, "shape_class": kind, "dtype": dtype, "bytes": 10 ** 7,
-           "flops": flops, "checked": 1, "elements": 1, "limit": "matrix", "share_of_limit": 0.5,
-           "engine": side("engine", ours)}
-    if theirs:
-        row.update(peer=side("cuDNN", theirs), ratio=ours / theirs)
-    return row
-
-
-def self_test():
-    import xml.etree.ElementTree as tree
-    ceilings = {"copy_bytes_per_second": 1e10, "f32_flops_per_second": 1e12, "bf16_flops_per_second": 2e12}
-
-    def bench(date, rows, left_out=()):
-        return {"engine_bench": 1, "header": {"date": date, "device": "<a & b>"}, "ceilings": ceilings,
-                "rows": rows, "left_out": [{"name": n, "reason": "time"} for n in left_out]}
-    with tempfile.TemporaryDirectory() as name:
-        results = pathlib.Path(name) / "results"
-        (results / "gpu").mkdir(parents=True)
-        (results / "empty").mkdir()
-        old = [sample_row("win", "large", "f32", 1e-3, 9e-3), sample_row("same", "large", "f32", 2e-3, 1e-3)]
-        new = [sample_row("win", "large", "f32", 1e-3, 4e-3), sample_row("narrow", "narrow", "bf16", 3e-3, 1e-3),
-               sample_row("relu", "", "f32", 1e-3, None, flops=0, family="memory")]
-        step = {"what": "lenet5 step", "blocks": 3, "ratio": 0.5,
-                "engine": {"name": "engine", "median_ms": 1, "quartiles_ms": [0.9, 1.1]},
-                "peer": {"name": "PyTorch", "median_ms": 2, "quartiles_ms": [1.9, 2.1]}}
-        # Names in the other order than dates: the date decides.
-        (results / "gpu/a.json").write_text(json.dumps(bench("2026-02-02", new)))
-        (results / "gpu/b.json").write_text(json.dumps(bench("2026-01-01", old, ["narrow", "absent"])))
-        (results / "gpu/steps.json").write_text(json.dumps({"compare": 1, "rows": [step]}))
-        out = pathlib.Path(name) / "RESULTS.md"
-        assert write_report(results, out) == ["gpu"], "devices"
-        text = out.read_text()
-        assert "| 0.25 | `win`" in text, "the newest row counts"
-        assert "**0.71**" in text, "geometric mean of 0.25 and 2"
-        assert "**3.00**" in text, "classes apart"
-        assert text.index("`narrow`") < text.index("`same`") < text.index("`win`"), "losses first"
-        assert "| `absent` | time |" in text and "| `narrow` | time |" not in text, "left out"
-        assert "lenet5 step" in text and "results/gpu/roofline.svg" in text, "steps and picture"
-        svg = tree.fromstring((results / "gpu/roofline.svg").read_text())
-        space = "{http://www.w3.org/2000/svg}"
-        marks = [mark for mark in svg if mark.find(f"{space}title") is not None]
-        assert len(marks) == 6, f"a mark for each side of each convolution, not {len(marks)}"
-        titles = [mark.find(f"{space}title").text for mark in marks]
-        assert "engine win: 1 TFLOP/s" in titles, titles
-        heights = {mark.find(f"{space}title").text.split(":")[0]: float(mark.get("y") or mark.get("cy"))
-                   for mark in marks}
-        assert heights["engine win"] < heights["cuDNN win"], "faster is higher"
-        (results / "gpu/c.json").write_text("{}")
-        try:
-            write_report(results, out)
-            raise AssertionError("a strange file was taken")
-        except SystemExit as error:
-            assert "c.json" in str(error)
-    print("report.py: self-test passed")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=pathlib.Path, default=HERE / "results")
     parser.add_argument("--out", type=pathlib.Path, default=HERE / "RESULTS.md")
-    parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args()
-    if options.self_test:
-        self_test()
-        return
     options.results, options.out = options.results.resolve(), options.out.resolve()
     if not options.results.is_dir():
         sys.exit(f"{options.results}: no such folder; scripts/gpu.sh bench makes results")

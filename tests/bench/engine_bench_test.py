@@ -8,6 +8,10 @@ import tempfile
 import unittest
 
 PROGRAM, SOURCE = sys.argv[1:3]
+sys.path.insert(0, str(pathlib.Path(SOURCE) / "bench"))
+sys.dont_write_bytecode = True
+import report  # noqa: E402
+
 SHAPE = "n=2,h=6,c=8,k=8,r=3"
 
 
@@ -31,6 +35,16 @@ class EngineBench(unittest.TestCase):
                    "--pass", "forward", "--json", file, *words)
         return done.stdout, json.loads(file.read_text())
 
+    def agrees_with_the_report(self, table, found):
+        """The program's table and bench/report.py have the same order and the same means."""
+        rows, means = table.split("geometric mean of our time over the peer's\n")
+        names = [row["name"] for row in report.losses_first(found["rows"])]
+        self.assertEqual(sorted(names, key=rows.index), names)
+        printed = [line.split()[:3] for line in means.splitlines() if line.startswith("  ")]
+        self.assertEqual(printed[:len(report.class_means(found["rows"]))],
+                         [[kind, dtype, f"{ratio:.3f}"] for kind, dtype, ratio, _, _ in
+                          report.class_means(found["rows"])])
+
     def test_list_names_rows_and_classes(self):
         lines = run("--device", "cpu", "--list", "--dtype", "f32,bf16").stdout.splitlines()
         names = [line.split()[1] for line in lines]
@@ -50,8 +64,9 @@ class EngineBench(unittest.TestCase):
         self.assertEqual(len(lines), 3)
 
     def test_a_row_has_both_sides_errors_and_limits(self):
-        table, found = self.measured("new.json", "--conv", SHAPE)
-        self.assertEqual([row["name"] for row in found["rows"]], [f"conv2d_forward/f32/{SHAPE}"])
+        table, found = self.measured("new.json", "--conv", SHAPE, "--conv", "n=64,h=4,c=8,k=8,r=1")
+        self.assertEqual([row["name"] for row in found["rows"]],
+                         [f"conv2d_forward/f32/{SHAPE}", "conv2d_forward/f32/n=64,h=4,c=8,k=8,r=1"])
         row = found["rows"][0]
         self.assertEqual(row["checked"], 2 * 6 * 6 * 8)
         self.assertEqual(row["flops"], 2 * 2 * 6 * 6 * 8 * 9 * 8)
@@ -64,6 +79,7 @@ class EngineBench(unittest.TestCase):
         self.assertGreater(found["ceilings"]["copy_bytes_per_second"], 1e8)
         self.assertIn("date", found["header"])
         self.assertIn("geometric mean", table)
+        self.agrees_with_the_report(table, found)
 
         # Against itself nothing is slower; against a run that was ten times as fast it is.
         new = self.path / "new.json"
