@@ -1,16 +1,11 @@
 // What moves memory, in GB/s beside a plain copy in the same run: every tensor counted once, read
 // or written. Shape of the day/night net's first layer: 64 pictures of 64x64x32. The ops of style
 // transfer ("style/...") on a picture of 512x512 and its first maps; products also in GFLOP/s.
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <vector>
 
-#include <benchmark/benchmark.h>
-
+#include "bench/memory_rows.h"
 #include "engine/core/autodiff.h"
-#include "engine/core/cpu/parallel.h"
-#include "engine/core/device.h"
 #include "engine/kernels/batch_norm.h"
 #include "engine/kernels/binary.h"
 #include "engine/kernels/color_transform.h"
@@ -26,84 +21,18 @@
 namespace {
 
 using namespace engine;
+using namespace engine::bench;
 
 const Shape kImages{64, 64, 64, 32}, kPooled{64, 32, 32, 32}, kChannels{32};
 
-// Buffers rotate, so that the caches of this size of machine hold none of them.
-constexpr std::int64_t kRotation = 3;
-
-int threads = 0;  // 0: one per core; --threads=1 and CPU time is what a busy machine can measure
-
-Tensor random_tensor(const TensorType& type) {
-  Tensor tensor = Tensor::empty(type.shape, type.dtype, Device::cpu());
-  std::uint32_t state = 1;
-  for (std::int64_t i = 0; i < tensor.elements(); ++i) {
-    state = state * 1664525u + 1013904223u;
-    const float value = static_cast<float>(state >> 8) * 0x1p-23f - 1;
-    if (type.dtype == DType::f32) static_cast<float*>(tensor.data())[i] = value;
-    if (type.dtype == DType::bf16) static_cast<BFloat16*>(tensor.data())[i] = BFloat16(value);
-    if (type.dtype == DType::u8) static_cast<std::uint8_t*>(tensor.data())[i] = state >> 30;
-  }
-  return tensor;
-}
-
-void report(benchmark::State& state, std::int64_t bytes) {
-  state.counters["GB/s"] = benchmark::Counter(
-      static_cast<double>(bytes) * 1e-9 * static_cast<double>(state.iterations()),
-      benchmark::Counter::kIsRate);
-}
-
-void run_op(benchmark::State& state, const Op& op, const std::vector<TensorType>& inputs) {
-  const Device device = Device::cpu({.threads = threads});
-  const std::vector<TensorType> outputs = op.infer(inputs);
-  const auto kernel = op.prepare({device, inputs, outputs, {}});
-  const Tensor scratch = Tensor::empty({kernel->scratch_bytes()}, DType::u8, device);
-  std::vector<Tensor> tensors;
-  std::vector<std::vector<const void*>> in(kRotation);
-  std::vector<std::vector<void*>> out(kRotation);
-  for (std::int64_t turn = 0; turn < kRotation; ++turn) {
-    for (const TensorType& type : inputs) {
-      in[turn].push_back(tensors.emplace_back(random_tensor(type)).data());
-    }
-    for (const TensorType& type : outputs) {
-      out[turn].push_back(tensors.emplace_back(random_tensor(type)).data());
-    }
-  }
-  std::int64_t turn = 0;
-  for (auto _ : state) {
-    kernel->run(device, {in[turn], out[turn], scratch.data()});
-    turn = (turn + 1) % kRotation;
-  }
-  const Cost cost = op.cost(inputs, outputs);
-  report(state, cost.bytes);
-  if (cost.flops == 0) return;
-  state.counters["GFLOP/s"] = benchmark::Counter(
-      static_cast<double>(cost.flops) * 1e-9 * static_cast<double>(state.iterations()),
-      benchmark::Counter::kIsRate);
-}
-
-void run_copy(benchmark::State& state, const TensorType& type) {
-  const Device device = Device::cpu({.threads = threads});
-  std::vector<Tensor> tensors;
-  for (std::int64_t i = 0; i < 2 * kRotation; ++i) tensors.push_back(random_tensor(type));
-  std::int64_t turn = 0;
-  for (auto _ : state) {
-    const auto* from = static_cast<const char*>(tensors[2 * turn].data());
-    auto* to = static_cast<char*>(tensors[2 * turn + 1].data());
-    cpu::parallel_for(device, type.bytes(), 1, [&](std::int64_t begin, std::int64_t end) {
-      std::memcpy(to + begin, from + begin, static_cast<std::size_t>(end - begin));
-    });
-    turn = (turn + 1) % kRotation;
-  }
-  report(state, 2 * type.bytes());
-}
-
 void add_row(const std::string& name, std::shared_ptr<const Op> op,
-             std::vector<TensorType> inputs) {
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [=](benchmark::State& state) { run_op(state, *op, inputs); })
-      ->UseRealTime()
-      ->Unit(benchmark::kMillisecond);
+             const std::vector<TensorType>& inputs) {
+  Subject subject;
+  subject.name = name;
+  subject.op = std::move(op);
+  subject.inputs = inputs;
+  subject.fills = fills_of(inputs, Fill::position);  // argmax
+  add_memory_row(std::move(subject));
 }
 
 // The op that makes a value, with the types that it takes there.
@@ -162,10 +91,7 @@ void add_rows(DType dtype) {
                        std::vector<TensorType> inputs) {
     add_row(join(name, '/', dtype), std::move(op), std::move(inputs));
   };
-  benchmark::RegisterBenchmark(join("copy/", dtype).c_str(),
-                               [=](benchmark::State& state) { run_copy(state, image); })
-      ->UseRealTime()
-      ->Unit(benchmark::kMillisecond);
+  add_copy_row(join("copy/", dtype), image);
   add("relu", std::make_shared<UnaryOp>(UnaryMember::relu), {image});
   add("sigmoid", std::make_shared<UnaryOp>(UnaryMember::sigmoid), {image});
   add("relu_backward", std::make_shared<UnaryBackwardOp>(UnaryMember::relu), {image, image});
@@ -191,13 +117,10 @@ void add_rows(DType dtype) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  if (argc > 1 && std::strncmp(argv[1], "--threads=", 10) == 0) threads = std::atoi(argv[1] + 10);
+int main(int count, char** words) {
   add_rows(DType::f32);
   add_rows(DType::bf16);
   add_style_rows(DType::f32);
   add_style_rows(DType::bf16);
-  benchmark::Initialize(&argc, argv);
-  benchmark::AddCustomContext("device", describe(Device::cpu()));
-  benchmark::RunSpecifiedBenchmarks();
+  return run_memory_rows(count, words);
 }

@@ -26,6 +26,10 @@ float filled(Fill fill, std::uint32_t word) {
       return static_cast<float>((word >> 8) + 1) * 0x1p-24f;
     case Fill::position:
       return static_cast<float>(word >> 30);
+    case Fill::byte:
+      return static_cast<float>(word >> 24);
+    case Fill::row:
+      return static_cast<float>(word >> 20);
     case Fill::one:
       return 1;
   }

@@ -20,6 +20,8 @@ enum class Fill : std::uint8_t {
   symmetric,  // uniform in [-1, 1)
   positive,   // uniform in [2^-24, 1]: variances, second moments
   position,   // 0 to 3, places in a 2x2 window
+  byte,       // 0 to 255
+  row,        // 0 to 4095
   one,
 };
 
