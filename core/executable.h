@@ -35,8 +35,9 @@ struct CompileOptions {
 };
 
 // A compiled graph over a Store: every node prepared, all memory laid out. run() allocates nothing
-// and checks nothing. One executable is used by one thread at a time; different ones may run at
-// once, over Stores of their own or over one that none of them updates.
+// of its own (oneDNN takes small blocks in its calls) and checks nothing. One executable is used by
+// one thread at a time; different ones may run at once, over Stores of their own or over one that
+// none of them updates.
 class Executable {
  public:
   Executable(Executable&&) noexcept;
