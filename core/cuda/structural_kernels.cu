@@ -1,4 +1,4 @@
-// Casts, sums and the clock on CUDA; all are bound by memory bandwidth. Not run on a GPU yet.
+// Casts, sums and the clock on CUDA; all are bound by memory bandwidth.
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>

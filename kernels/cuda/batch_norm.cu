@@ -1,5 +1,5 @@
 // batch_norm on CUDA: two passes over memory in each direction, per-channel sums (column_sums.h)
-// and then element by element. Not run on a GPU yet.
+// and then element by element.
 #include <cstdint>
 
 #include "engine/kernels/batch_norm.h"

@@ -1,4 +1,4 @@
-// binary on CUDA. Not run on a GPU yet.
+// binary on CUDA.
 #include <algorithm>
 #include <cstdint>
 

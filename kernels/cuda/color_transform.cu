@@ -1,4 +1,4 @@
-// color_transform on CUDA. Not run on a GPU yet.
+// color_transform on CUDA.
 #include <algorithm>
 #include <cstdint>
 

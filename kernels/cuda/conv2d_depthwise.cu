@@ -1,5 +1,4 @@
-// Convolutions with a filter for each channel: forward, and the gradient of x. Not run on a GPU
-// yet.
+// Convolutions with a filter for each channel: forward, and the gradient of x.
 #include <algorithm>
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-// Convolutions with a filter for each channel: the gradient of the weights. Not run on a GPU yet.
+// Convolutions with a filter for each channel: the gradient of the weights.
 #include "engine/kernels/cuda/block_sums.h"
 #include "engine/kernels/cuda/conv2d_depthwise.h"
 #include "engine/kernels/cuda/sum_parts.h"

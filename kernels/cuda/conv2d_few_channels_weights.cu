@@ -1,5 +1,4 @@
-// Convolutions of 1 to 4 input channels: the gradient of the weights in f32. Not run on a GPU
-// yet.
+// Convolutions of 1 to 4 input channels: the gradient of the weights in f32.
 #include "engine/kernels/cuda/conv2d_few_channels.h"
 #include "engine/kernels/cuda/sum_parts.h"
 

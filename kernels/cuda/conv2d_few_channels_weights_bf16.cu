@@ -1,5 +1,5 @@
 // Convolutions of 1 to 4 input channels: the gradient of the weights, from bf16 on tensor cores.
-// Not run on a GPU yet.
+//
 #include "engine/kernels/cuda/conv2d_few_channels.h"
 #include "engine/kernels/cuda/ptx/ldmatrix.h"
 #include "engine/kernels/cuda/ptx/mma.h"

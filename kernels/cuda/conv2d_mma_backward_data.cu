@@ -1,4 +1,4 @@
-// conv2d_backward_data on the tensor cores of 8.x. Not run on a GPU yet.
+// conv2d_backward_data on the tensor cores of 8.x.
 //
 // Along each axis i + padding = stride * o + dilation * tap ties an input pixel i to an output
 // pixel o. With a stride the input pixels fall into `stride` phases, (i + padding) % stride, each

@@ -1,5 +1,5 @@
 // conv2d_backward_weights on the tensor cores of 8.x: dw [oc, (tap, channel)] is the product of dy,
-// transposed, and the windows of x, summed over all output pixels. Not run on a GPU yet.
+// transposed, and the windows of x, summed over all output pixels.
 #include "engine/kernels/cuda/conv2d_mma.h"
 
 namespace engine::cuda {

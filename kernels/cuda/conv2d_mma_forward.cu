@@ -1,5 +1,4 @@
-// conv2d on the tensor cores of 8.x: implicit GEMM of windows of x and filters. Not run on a GPU
-// yet.
+// conv2d on the tensor cores of 8.x: implicit GEMM of windows of x and filters.
 #include "engine/kernels/cuda/conv2d_mma.h"
 
 namespace engine::cuda {

@@ -1,5 +1,4 @@
-// Convolutions of any geometry, f32 multiply-adds: implicit GEMM with 64 x 64 tiles. Not run on a
-// GPU yet.
+// Convolutions of any geometry, f32 multiply-adds: implicit GEMM with 64 x 64 tiles.
 //
 // Each direction is a product of two matrices that are never stored (m, n and k of
 // conv2d_products()); a matrix below says what lies at a row (along m or n) and a column (along k).

@@ -1,4 +1,4 @@
-// The sum of a convolution's partial results. Not run on a GPU yet.
+// The sum of a convolution's partial results.
 #include "engine/core/cuda/device_code.h"
 #include "engine/core/cuda/launch.h"
 #include "engine/kernels/cuda/conv2d_map.h"

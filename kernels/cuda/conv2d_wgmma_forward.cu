@@ -1,5 +1,5 @@
 // conv2d for 9.0a: implicit GEMM of windows of x and filters by TMA and wgmma. m: pixels of y, n:
-// filters, k: taps x channels. Not run on a GPU yet.
+// filters, k: taps x channels.
 #include <algorithm>
 #include <cstdint>
 #include <limits>

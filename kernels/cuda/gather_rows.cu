@@ -1,4 +1,4 @@
-// gather_rows on CUDA. Not run on a GPU yet.
+// gather_rows on CUDA.
 #include <algorithm>
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-// What gram and its gradient do beside matmul's product. Not run on a GPU yet.
+// What gram and its gradient do beside matmul's product.
 #include <cstdint>
 
 #include "engine/core/cuda/launch.h"

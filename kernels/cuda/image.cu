@@ -1,4 +1,4 @@
-// normalize_images and random_geometry on CUDA. Not run on a GPU yet.
+// normalize_images and random_geometry on CUDA.
 #include <algorithm>
 #include <cstdint>
 

@@ -1,7 +1,7 @@
 // lbfgs_update on CUDA. Which way the search goes is known on the GPU alone, so that every call is
 // the same list of launches: kernels of one block decide, and the others look up what was decided.
 // A dot product's parts are made by the launch that computes the vector, and summed by every block
-// of the next one. Not run on a GPU yet.
+// of the next one.
 #include <algorithm>
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-// softmax and the cross entropies on CUDA. Not run on a GPU yet.
+// softmax and the cross entropies on CUDA.
 #include <cstdint>
 
 #include "engine/core/cuda/launch.h"

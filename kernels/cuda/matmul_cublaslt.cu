@@ -1,5 +1,4 @@
-// Products by cuBLASLt, where it is there and faster than our kernels: dense and large. Not run on
-// a GPU yet.
+// Products by cuBLASLt, where it is there and faster than our kernels: dense and large.
 #include <algorithm>
 #include <cstdint>
 #include <vector>

@@ -1,4 +1,4 @@
-// The sums of a product that was split along k. Not run on a GPU yet.
+// The sums of a product that was split along k.
 #include "engine/core/cuda/launch.h"
 #include "engine/kernels/cuda/matmul_epilogue.h"
 

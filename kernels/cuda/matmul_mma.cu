@@ -1,5 +1,5 @@
 // Products on the tensor cores of 8.x: cp.async pipeline, ldmatrix, mma.sync. m, n, k: y [m, n] =
-// op(a) [m, k] op(b) [k, n]. Not run on a GPU yet.
+// op(a) [m, k] op(b) [k, n].
 #include <cstdint>
 
 #include "engine/core/cuda/launch.h"

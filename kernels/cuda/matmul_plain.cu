@@ -1,5 +1,5 @@
 // Products by f32 multiply-add, for every type, transposition and size. m, n, k: y [m, n] = op(a)
-// [m, k] op(b) [k, n]. Not run on a GPU yet.
+// [m, k] op(b) [k, n].
 #include <cstdint>
 
 #include "engine/core/cuda/launch.h"

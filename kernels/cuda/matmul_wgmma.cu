@@ -1,5 +1,5 @@
 // Products for 9.0a: TMA, wgmma, warp-specialised and persistent. m, n, k: y [m, n] = op(a) [m, k]
-// op(b) [k, n]. Not run on a GPU yet.
+// op(b) [k, n].
 #include <algorithm>
 #include <cstdint>
 

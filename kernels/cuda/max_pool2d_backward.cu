@@ -1,4 +1,4 @@
-// max_pool2d backward on CUDA. Not run on a GPU yet.
+// max_pool2d backward on CUDA.
 #include "engine/kernels/cuda/pool_windows.h"
 
 namespace engine::cuda {

@@ -1,4 +1,4 @@
-// max_pool2d_backward_sum on CUDA. Not run on a GPU yet.
+// max_pool2d_backward_sum on CUDA.
 #include "engine/kernels/cuda/block_sums.h"
 #include "engine/kernels/cuda/pool_windows.h"
 #include "engine/kernels/cuda/sum_parts.h"

@@ -1,4 +1,4 @@
-// mean_squared_difference and its gradient on CUDA. Not run on a GPU yet.
+// mean_squared_difference and its gradient on CUDA.
 #include <cstdint>
 
 #include "engine/kernels/cuda/column_sums.h"

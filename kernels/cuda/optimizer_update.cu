@@ -1,5 +1,4 @@
-// Updates of all parameters by one launch for each 48 tensors (tensor_table.h). Not run on a GPU
-// yet.
+// Updates of all parameters by one launch for each 48 tensors (tensor_table.h).
 #include <algorithm>
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-// Random tensors, dropout and shuffled rows on CUDA. Not run on a GPU yet.
+// Random tensors, dropout and shuffled rows on CUDA.
 #include <bit>
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-// record_in_ring on CUDA. Not run on a GPU yet.
+// record_in_ring on CUDA.
 #include <cstdint>
 
 #include "engine/core/cuda/device_code.h"

@@ -1,4 +1,4 @@
-// reduce and reduce_backward on CUDA. Not run on a GPU yet.
+// reduce and reduce_backward on CUDA.
 #include <cstdint>
 
 #include "engine/kernels/cuda/column_sums.h"

@@ -1,4 +1,4 @@
-// resize on CUDA: the width into scratch, then the height, by one kernel. Not run on a GPU yet.
+// resize on CUDA: the width into scratch, then the height, by one kernel.
 #include <cstdint>
 #include <limits>
 

@@ -1,4 +1,4 @@
-// The learning rate's schedule on CUDA: one thread, as long as a launch. Not run on a GPU yet.
+// The learning rate's schedule on CUDA: one thread, as long as a launch.
 #include <cstdint>
 
 #include "engine/core/cuda/device_code.h"

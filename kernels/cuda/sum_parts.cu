@@ -1,4 +1,4 @@
-// The second stage of sums over many blocks. Not run on a GPU yet.
+// The second stage of sums over many blocks.
 #include "engine/core/cuda/device_code.h"
 #include "engine/core/cuda/launch.h"
 #include "engine/kernels/cuda/block_sums.h"

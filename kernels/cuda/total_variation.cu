@@ -1,4 +1,4 @@
-// total_variation and its gradient on CUDA. Not run on a GPU yet.
+// total_variation and its gradient on CUDA.
 #include <cstdint>
 
 #include "engine/kernels/cuda/column_sums.h"

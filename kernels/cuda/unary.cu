@@ -1,4 +1,4 @@
-// unary and unary_backward on CUDA. Not run on a GPU yet.
+// unary and unary_backward on CUDA.
 #include <cstdint>
 
 #include "engine/core/cuda/launch.h"
