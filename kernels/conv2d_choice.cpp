@@ -4,14 +4,11 @@
 #include <limits>
 #include <ostream>
 
+#include "engine/kernels/ceil_div.h"
 #include "engine/kernels/conv2d_special.h"
 
 namespace engine::cuda {
 namespace {
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
 
 constexpr std::int64_t kMostGridYz = 65535;
 constexpr std::int64_t kWgmmaChannels = 64;  // that one copy brings

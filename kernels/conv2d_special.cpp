@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/kernels/ceil_div.h"
+
 namespace engine::cuda {
 namespace {
 
@@ -10,10 +12,6 @@ constexpr std::int64_t kMostExtent = 1 << 20;    // of kernels, strides and outp
 
 bool is_taken_type(DType dtype) {
   return dtype == DType::f32 || dtype == DType::bf16;
-}
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
 }
 
 std::int64_t line_elements(const FewChannelsTiles& tiles) {

@@ -45,14 +45,14 @@ __global__ void __launch_bounds__(kPoolThreads)
     float sum[N] = {};
     for (int ih = rows.begin; ih < rows.end; ++ih) {
       for (int iw = columns.begin; iw < columns.end; ++iw) {
-        add_scaled(sum, load_pack<T, N>(x + (ih * g.h.in + iw) * g.c + channel), 1.0f);
+        add_scaled(sum, read_pack<T, N>(x + (ih * g.h.in + iw) * g.c + channel), 1.0f);
       }
     }
     const float divisor = average.divisor(oh, ow);
     Pack<T, N> to;
 #pragma unroll
     for (int i = 0; i < N; ++i) to.values[i] = store<T>(sum[i] / divisor);
-    store_pack(y + ow * g.c + channel, to);
+    write_pack(y + ow * g.c + channel, to);
   });
 }
 
@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(kPoolThreads)
     for (int i = lane; i < count; i += static_cast<int>(blockDim.y)) {
       const int ih = i / extent, iw = i - ih * extent;
       const int pixel = (rows.begin + ih) * g.h.in + columns.begin + iw;
-      add_scaled(sum, load_pack<T, N>(from + pixel * g.c), 1.0f);
+      add_scaled(sum, read_pack<T, N>(from + pixel * g.c), 1.0f);
     }
   }
   __shared__ float shared[kPoolThreads * N];
@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(kPoolThreads)
   Pack<T, N> to;
 #pragma unroll
   for (int i = 0; i < N; ++i) to.values[i] = store<T>(sum[i] / divisor);
-  store_pack(y + std::int64_t{window} * g.c + channel, to);
+  write_pack(y + std::int64_t{window} * g.c + channel, to);
 }
 
 // A thread makes N channels of one pixel of dx: it gathers from the windows that hold the pixel.
@@ -115,13 +115,13 @@ __global__ void __launch_bounds__(kPoolThreads, 4)
         // loop more registers than the rest of it.
         const float factor =
             __fdividef(1.0f, static_cast<float>(counted_rows * average.counted(g.h, ow)));
-        add_scaled(sum, load_pack<T, N>(dy + (oh * g.h.out + ow) * g.c + channel), factor);
+        add_scaled(sum, read_pack<T, N>(dy + (oh * g.h.out + ow) * g.c + channel), factor);
       }
     }
     Pack<T, N> to;
 #pragma unroll
     for (int i = 0; i < N; ++i) to.values[i] = store<T>(sum[i]);
-    store_pack(dx + iw * g.c + channel, to);
+    write_pack(dx + iw * g.c + channel, to);
   });
 }
 

@@ -7,6 +7,7 @@
 
 #include "engine/core/cuda/check.h"
 #include "engine/core/cuda/launch.h"
+#include "engine/kernels/cuda/block_sums.h"
 #include "engine/kernels/cuda/packs.h"
 #include "engine/kernels/lbfgs_update.h"
 #include "engine/kernels/line_search_code.h"
@@ -86,33 +87,9 @@ __device__ double dot(const Values& a, const Values& b) {
   return sum;
 }
 
-// Adds up the block's sums in a fixed order: within warps, then warp by warp; every thread gets
-// them.
-template <int N>
-__device__ void add_block(double (&sums)[N]) {
-  constexpr int kWarps = kThreads / 32;
-  __shared__ double shared[kWarps][N];
-  const int thread = static_cast<int>(threadIdx.x);
-#pragma unroll
-  for (int i = 0; i < N; ++i) {
-#pragma unroll
-    for (int offset = 16; offset > 0; offset /= 2) {
-      sums[i] += __shfl_xor_sync(0xffffffffu, sums[i], offset);
-    }
-    if (thread % 32 == 0) shared[thread / 32][i] = sums[i];
-  }
-  __syncthreads();
-#pragma unroll
-  for (int i = 0; i < N; ++i) {
-    sums[i] = 0;
-#pragma unroll
-    for (int warp = 0; warp < kWarps; ++warp) sums[i] += shared[warp][i];
-  }
-  __syncthreads();
-}
 template <int N>
 __device__ void write_parts(double (&sums)[N], double* parts) {
-  add_block(sums);
+  combine_block<Total, kThreads>(sums);
   if (threadIdx.x != 0) return;
 #pragma unroll
   for (int i = 0; i < N; ++i) parts[N * blockIdx.x + i] = sums[i];
@@ -122,7 +99,7 @@ __device__ void read_parts(const Search& s, const double* parts, double (&sums)[
   const int thread = static_cast<int>(threadIdx.x);
 #pragma unroll
   for (int i = 0; i < N; ++i) sums[i] = thread < s.blocks ? parts[N * thread + i] : 0.0;
-  add_block(sums);
+  combine_block<Total, kThreads>(sums);
 }
 
 // --- decisions: one thread ---

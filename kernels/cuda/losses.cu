@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "engine/core/cuda/launch.h"
+#include "engine/kernels/cuda/block_sums.h"
 #include "engine/kernels/cuda/packs.h"
 #include "engine/kernels/losses.h"
 
@@ -11,15 +12,11 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kElements = kPackElements<float>;
-constexpr unsigned kAllLanes = 0xffffffffu;
 
 // --- row by row ---
 
 struct Largest {  // may lose a NaN, which then shows in the sum
   __device__ static float apply(float a, float b) { return a < b ? b : a; }
-};
-struct Total {
-  __device__ static float apply(float a, float b) { return a + b; }
 };
 
 // A row as one of its threads sees it: `lanes` of them, a power of two up to 32, or the whole
@@ -29,7 +26,6 @@ struct Row {
   std::int64_t index, classes;
   int lane, lanes;
   bool exists, is_aligned;
-  float* shared;  // kThreads / 32 numbers of the block
 
   // body(first, left) for each pack of this thread: where it begins, the elements it has.
   template <class Body>
@@ -49,20 +45,13 @@ struct Row {
   // Of all threads' values, in a fixed order; every thread gets it.
   template <class Operation>
   __device__ float combine(float value) const {
-    for (int offset = (kIsBlock ? 32 : lanes) / 2; offset > 0; offset /= 2) {
-      value = Operation::apply(value, __shfl_xor_sync(kAllLanes, value, offset));
-    }
     if constexpr (kIsBlock) {
-      if (lane % 32 == 0) shared[lane / 32] = value;
-      __syncthreads();
-      value = shared[0];
-#pragma unroll
-      for (int warp = 1; warp < kThreads / 32; ++warp) {
-        value = Operation::apply(value, shared[warp]);
-      }
-      __syncthreads();
+      float values[1] = {value};
+      combine_block<Operation, kThreads>(values);
+      return values[0];
+    } else {
+      return combine_lanes<Operation>(value, lanes);
     }
-    return value;
   }
 
   __device__ float largest(const float* x) const {
@@ -190,15 +179,13 @@ struct SoftmaxCrossEntropyBackward {
 template <class Rule, bool kIsBlock>
 __global__ void __launch_bounds__(kThreads)
     rows_kernel(Rule rule, std::int64_t rows, std::int64_t classes, int lanes, bool is_aligned) {
-  __shared__ float shared[kThreads / 32];
   const std::int64_t index = kIsBlock ? blockIdx.x : global_thread() / lanes;
   const Row<kIsBlock> row{.index = index,
                           .classes = classes,
                           .lane = static_cast<int>(threadIdx.x) % lanes,
                           .lanes = lanes,
                           .exists = index < rows,
-                          .is_aligned = is_aligned,
-                          .shared = shared};
+                          .is_aligned = is_aligned};
   rule.apply(row);
 }
 

@@ -41,8 +41,8 @@ struct Maximum {
       to.values[i] = store<T>(is_dead ? 0.0f : values[i]);
       chosen.values[i] = static_cast<Argmax>(is_dead ? -1 : positions[i]);
     }
-    store_pack(y, to);
-    if (argmax != nullptr) store_pack(argmax, chosen);
+    write_pack(y, to);
+    if (argmax != nullptr) write_pack(argmax, chosen);
   }
 };
 
@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(kPoolThreads)
     Maximum<N> best(position(rows.begin, columns.begin));
     for (int ih = rows.begin; ih < rows.end; ++ih) {
       for (int iw = columns.begin; iw < columns.end; ++iw) {
-        best.take(load_pack<T, N>(x + (ih * g.h.in + iw) * g.c + channel), position(ih, iw));
+        best.take(read_pack<T, N>(x + (ih * g.h.in + iw) * g.c + channel), position(ih, iw));
       }
     }
     const std::int64_t at = to + ow * g.c + channel;
@@ -89,9 +89,9 @@ __global__ void __launch_bounds__(kPoolThreads)
   const std::int64_t to = std::int64_t{row} * g.h.out * g.c;
   for_each_pool_item<N>(g.h.out, g.c, [&](int ow, int channel) {
     const T* from = x + 2 * ow * g.c + channel;
-    const Pack<T, N> corners[4] = {load_pack<T, N>(from), load_pack<T, N>(from + g.c),
-                                   load_pack<T, N>(from + x_row),
-                                   load_pack<T, N>(from + x_row + g.c)};
+    const Pack<T, N> corners[4] = {read_pack<T, N>(from), read_pack<T, N>(from + g.c),
+                                   read_pack<T, N>(from + x_row),
+                                   read_pack<T, N>(from + x_row + g.c)};
     Maximum<N> best(0);
 #pragma unroll
     for (int k = 0; k < 4; ++k) best.take(corners[k], k);

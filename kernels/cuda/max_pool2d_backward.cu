@@ -28,8 +28,8 @@ __global__ void __launch_bounds__(kPoolThreads)
         const auto position =
             static_cast<Argmax>(g.v.offset(ih, oh) * g.h.window + g.h.offset(iw, ow));
         const int from = (oh * g.h.out + ow) * g.c + channel;
-        const auto chosen = load_pack<Argmax, N>(argmax + from);
-        const auto slope = load_pack<T, N>(dy + from);
+        const auto chosen = read_pack<Argmax, N>(argmax + from);
+        const auto slope = read_pack<T, N>(dy + from);
 #pragma unroll
         for (int i = 0; i < N; ++i) {
           sum[i] += chosen.values[i] == position ? load(slope.values[i]) : 0.0f;
@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(kPoolThreads)
     Pack<T, N> to;
 #pragma unroll
     for (int i = 0; i < N; ++i) to.values[i] = store<T>(sum[i]);
-    store_pack(dx + iw * g.c + channel, to);
+    write_pack(dx + iw * g.c + channel, to);
   });
 }
 
@@ -61,8 +61,8 @@ __global__ void __launch_bounds__(kPoolThreads)
     Pack<std::uint8_t, N> chosen;
     Pack<T, N> slope;
     if (oh < g.v.out && ow < g.h.out) {
-      chosen = load_pack<std::uint8_t, N>(argmax + from + ow * g.c + channel);
-      slope = load_pack<T, N>(dy + from + ow * g.c + channel);
+      chosen = read_pack<std::uint8_t, N>(argmax + from + ow * g.c + channel);
+      slope = read_pack<T, N>(dy + from + ow * g.c + channel);
     } else {
 #pragma unroll
       for (int i = 0; i < N; ++i) {
@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(kPoolThreads)
       for (int i = 0; i < N; ++i) {
         to.values[i] = chosen.values[i] == k ? slope.values[i] : store<T>(0.0f);
       }
-      store_pack(dx + (k / 2) * dx_row + iw * g.c + channel, to);
+      write_pack(dx + (k / 2) * dx_row + iw * g.c + channel, to);
     }
   });
 }

@@ -32,8 +32,8 @@ __global__ void __launch_bounds__(kPoolThreads)
     for (int row = begin + static_cast<int>(threadIdx.y); row < end;
          row += static_cast<int>(blockDim.y)) {
       const std::int64_t from = std::int64_t{row} * split.channels + channel;
-      const auto slope = load_pack<T, N>(dy + from);
-      const auto chosen = load_pack<Argmax, N>(argmax + from);
+      const auto slope = read_pack<T, N>(dy + from);
+      const auto chosen = read_pack<Argmax, N>(argmax + from);
 #pragma unroll
       for (int i = 0; i < N; ++i) {
         sum[i] += chosen.values[i] == static_cast<Argmax>(-1) ? 0.0f : load(slope.values[i]);

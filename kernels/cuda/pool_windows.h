@@ -100,12 +100,13 @@ __device__ void for_each_pool_item(int pixels, int channels, const Body& body) {
 template <class T>
 constexpr int kPoolPack = 16 / static_cast<int>(sizeof(T));
 
+// N elements of storage type, as they are, at an address that is a multiple of the pack's size.
 template <class T, int N>
-__device__ Pack<T, N> load_pack(const T* from) {
+__device__ Pack<T, N> read_pack(const T* from) {
   return *reinterpret_cast<const Pack<T, N>*>(from);
 }
 template <class T, int N>
-__device__ void store_pack(T* to, const Pack<T, N>& pack) {
+__device__ void write_pack(T* to, const Pack<T, N>& pack) {
   *reinterpret_cast<Pack<T, N>*>(to) = pack;
 }
 
