@@ -45,7 +45,8 @@ int code_for(int major, int minor, std::string_view targets) {
     const bool is_later = major > target.major || (major == target.major && minor >= target.minor);
     const bool runs = target.is_exact ? major == target.major && minor == target.minor
                                       : is_later && (is_first || major == target.major);
-    if (runs) best = 10 * target.major + target.minor;
+    const int code = 10 * target.major + target.minor;
+    if (runs) best = code == 90 && !target.is_exact ? 89 : code;
     is_first = false;
   }
   return best;

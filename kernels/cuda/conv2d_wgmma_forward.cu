@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "engine/core/cuda/launch.h"
+#include "engine/kernels/ceil_div.h"
 #include "engine/kernels/conv2d_algorithms.h"
 #include "engine/kernels/cuda/matmul_epilogue.h"
 #include "engine/kernels/cuda/tensor_map.h"
@@ -57,12 +58,14 @@ using Config256 = Config<256, 2, 4>;
 // A tap's distance from the window's pixel, in strides and what is left.
 struct TapOffset {
   int strides, rest;
-  __device__ TapOffset(int distance, int stride)
-      : strides(distance >= 0 ? distance / stride : -((stride - 1 - distance) / stride)),
-        rest(distance - strides * stride) {}
+  __device__ TapOffset(int distance, int stride) : strides(distance), rest(0) {
+    if (stride == 1) return;
+    strides = distance >= 0 ? distance / stride : -((stride - 1 - distance) / stride);
+    rest = distance - strides * stride;
+  }
 };
 
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
 
 template <class C>
 __device__ __forceinline__ void produce(const typename C::Ring& ring, const CUtensorMap& x,
@@ -73,8 +76,8 @@ __device__ __forceinline__ void produce(const typename C::Ring& ring, const CUte
   RingPosition<Ring> at;
   const int clusters = static_cast<int>(gridDim.x) / C::kCluster;
   const int items = (work.tiles + C::kCluster - 1) / C::kCluster * work.columns;
-  const auto load = [&](const Conv2dWgmmaWork::Pixel& first, int filter, int r, int s) {
-    const TapOffset h(r * work.dilation_h - work.padding_h, work.stride_h);
+  const auto load = [&](const Conv2dWgmmaWork::Pixel& first, int filter, int r, const TapOffset& h,
+                        int s) {
     const TapOffset v(s * work.dilation_w - work.padding_w, work.stride_w);
     for (int chunk = 0; chunk < work.chunks; ++chunk, ++at.index) {
       const int stage = open_stage(ring, at), channel = chunk * kWgmmaTerms;
@@ -94,7 +97,8 @@ __device__ __forceinline__ void produce(const typename C::Ring& ring, const CUte
     const auto first = work.first_pixel(i / work.columns * C::kCluster + rank);
     const int filter = i % work.columns * Ring::kTileN + rank * kShare;
     for (int r = 0; r < work.kh; ++r) {
-      for (int s = 0; s < work.kw; ++s) load(first, filter, r, s);
+      const TapOffset h(r * work.dilation_h - work.padding_h, work.stride_h);
+      for (int s = 0; s < work.kw; ++s) load(first, filter, r, h, s);
     }
   }
 }
@@ -129,19 +133,12 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1)
                                 const __grid_constant__ CUtensorMap w,
                                 const __grid_constant__ Conv2dWgmmaWork work,
                                 const __grid_constant__ MatmulOutput output) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   ENGINE_DYNAMIC_SHARED(char, memory);
   const typename C::Ring ring{ptx::shared_address(memory)};
-  const int warpgroup = static_cast<int>(threadIdx.x) / 128;
   const int rank = start_block<C::kCluster>(ring, x, w);
-  if (warpgroup == 0) {
-    ptx::lower_registers<40>();
-    if (threadIdx.x < 32 && ptx::elect_one()) produce<C>(ring, x, w, work, rank);
-  } else {
-    ptx::raise_registers<232>();
-    consume<C>(ring, output, work, rank, warpgroup - 1);
-  }
-  end_block<C::kCluster>();
+  run_warpgroups<C::kCluster>([&] { produce<C>(ring, x, w, work, rank); },
+                              [&](int half) { consume<C>(ring, output, work, rank, half); });
 #endif
 }
 
@@ -157,18 +154,14 @@ Conv2dProblem flattened(const Conv2dProblem& problem) {
   return flat;
 }
 
-std::int64_t tiles_of(std::int64_t size, std::int64_t tile) {
-  return (size + tile - 1) / tile;
-}
-
 // The 128 pixels of a tile so that as few tiles as possible cover y, and then as wide as possible.
 void choose_pixels(const Conv2dProblem& p, Conv2dWgmmaWork& work) {
   std::int64_t fewest = std::numeric_limits<std::int64_t>::max();
   for (int log_w = 7; log_w >= 0; --log_w) {
     for (int log_h = 7 - log_w; log_h >= 0; --log_h) {
       const int log_n = 7 - log_w - log_h;
-      const std::int64_t columns = tiles_of(p.ow, 1 << log_w), rows = tiles_of(p.oh, 1 << log_h);
-      const std::int64_t tiles = columns * rows * tiles_of(p.n, 1 << log_n);
+      const std::int64_t columns = ceil_div(p.ow, 1 << log_w), rows = ceil_div(p.oh, 1 << log_h);
+      const std::int64_t tiles = columns * rows * ceil_div(p.n, 1 << log_n);
       if (tiles >= fewest) continue;
       fewest = tiles;
       work.log_w = log_w, work.log_h = log_h, work.log_n = log_n;
@@ -185,11 +178,11 @@ Conv2dWgmmaWork work_of(const Conv2dProblem& p, int tile_n) {
   Conv2dWgmmaWork work = {.n = narrow(p.n),
                           .oh = narrow(p.oh),
                           .ow = narrow(p.ow),
-                          .columns = narrow(tiles_of(p.oc, tile_n)),
+                          .columns = narrow(ceil_div(p.oc, tile_n)),
                           .ic = narrow(p.ic),
                           .kh = narrow(p.kh),
                           .kw = narrow(p.kw),
-                          .chunks = narrow(tiles_of(p.ic, kWgmmaTerms)),
+                          .chunks = narrow(ceil_div(p.ic, kWgmmaTerms)),
                           .padding_h = narrow(g.padding.h),
                           .padding_w = narrow(g.padding.w),
                           .dilation_h = narrow(g.dilation.h),
@@ -212,7 +205,7 @@ std::unique_ptr<Kernel> wgmma_kernel(const Conv2dPlan& plan, const PrepareContex
                                   .box = {kWgmmaTerms, 1, 1, C::Ring::kTileN / C::kCluster}};
   // As a product, for what happens to the sums.
   const MatmulProblem product{.m = p.n * p.oh * p.ow, .k = 1, .n = p.oc, .options = {}};
-  const int items = static_cast<int>(tiles_of(work.tiles, C::kCluster)) * work.columns;
+  const int items = static_cast<int>(ceil_div(work.tiles, C::kCluster)) * work.columns;
   const int clusters =
       std::min(items, std::max(gpu_of(context.device).multiprocessors / C::kCluster, 1));
   const LaunchConfig config{.grid = dim3(static_cast<unsigned>(clusters * C::kCluster)),

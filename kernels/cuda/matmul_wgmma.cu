@@ -4,7 +4,9 @@
 #include <cstdint>
 
 #include "engine/core/cuda/launch.h"
+#include "engine/kernels/ceil_div.h"
 #include "engine/kernels/cuda/matmul_epilogue.h"
+#include "engine/kernels/cuda/packs.h"
 #include "engine/kernels/cuda/tensor_map.h"
 #include "engine/kernels/cuda/wgmma_tile.h"
 
@@ -43,7 +45,7 @@ struct Config {
 using Large = Config<256, 2, 4>;  // 192 KiB; the cluster makes 256 x 256
 using Small = Config<128, 1, 6>;  // 192 KiB
 
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
 
 // kRows rows from `row` on into consecutive blocks of 64 rows at `to`.
 template <int kRows, bool kAlongTerms, int kCluster>
@@ -116,21 +118,13 @@ __global__ void __launch_bounds__(kWgmmaThreads, 1)
                         const __grid_constant__ CUtensorMap b,
                         const __grid_constant__ MatmulWgmmaWork work,
                         const __grid_constant__ MatmulOutput output) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   ENGINE_DYNAMIC_SHARED(char, memory);
   const typename C::Ring ring{ptx::shared_address(memory)};
-  const int warpgroup = static_cast<int>(threadIdx.x) / 128;
   const int rank = start_block<C::kCluster>(ring, a, b);
-  if (warpgroup == 0) {
-    ptx::lower_registers<40>();
-    if (threadIdx.x < 32 && ptx::elect_one()) {
-      produce<C, kAAlongTerms, kBAlongTerms>(ring, a, b, work, rank);
-    }
-  } else {
-    ptx::raise_registers<232>();
-    consume<C, kAAlongTerms, kBAlongTerms>(ring, output, work, rank, warpgroup - 1);
-  }
-  end_block<C::kCluster>();
+  run_warpgroups<C::kCluster>(
+      [&] { produce<C, kAAlongTerms, kBAlongTerms>(ring, a, b, work, rank); },
+      [&](int half) { consume<C, kAAlongTerms, kBAlongTerms>(ring, output, work, rank, half); });
 #endif
 }
 
@@ -139,10 +133,6 @@ TensorMapShape<2> operand_shape(std::int64_t rows, std::int64_t terms, bool is_a
                                 int box_rows) {
   if (is_along_terms) return {.sizes = {terms, rows}, .box = {kWgmmaTerms, box_rows}};
   return {.sizes = {rows, terms}, .box = {64, kWgmmaTerms}};
-}
-
-bool is_aligned(const void* pointer) {
-  return reinterpret_cast<std::uintptr_t>(pointer) % 16 == 0;
 }
 
 template <class C, bool kAAlongTerms, bool kBAlongTerms>
@@ -156,7 +146,7 @@ class WgmmaProduct final : public Kernel {
         out_(context.outputs[0].dtype),
         instead_(std::move(instead)) {
     const auto tiles = [](std::int64_t size, std::int64_t tile) {
-      return static_cast<int>((size + tile - 1) / tile);
+      return static_cast<int>(ceil_div(size, tile));
     };
     constexpr int kTerms = kWgmmaTerms;
     work_ = {.rows = tiles(problem.m, kWgmmaTileM * C::kCluster),
@@ -176,7 +166,7 @@ class WgmmaProduct final : public Kernel {
 
   void run(const Stream& stream, const Buffers& buffers) override {
     const void *a = buffers.inputs[0], *b = buffers.inputs[1];
-    if (!is_aligned(a) || !is_aligned(b)) {
+    if (!are_aligned(a, b)) {
       instead_->run(stream, buffers);
       return;
     }

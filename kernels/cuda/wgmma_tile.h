@@ -43,12 +43,13 @@ struct RingPosition {
   __device__ std::uint32_t parity() const { return (index / Ring::kStages) & 1; }
 };
 
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
 
 // All threads meet, in a cluster those of all its blocks.
 template <int kCluster>
 __device__ __forceinline__ void meet() {
   if constexpr (kCluster > 1) {
+    __syncwarp();  // the barrier takes whole warps, and one lane may have been busy
     ptx::cluster_arrive();
     ptx::cluster_wait();
   } else {
@@ -74,9 +75,18 @@ __device__ __forceinline__ int start_block(const Ring& ring, const CUtensorMap& 
   return kCluster > 1 ? static_cast<int>(ptx::cluster_rank()) : 0;
 }
 
-// By all threads, last: no block leaves while another one may still write to it.
-template <int kCluster>
-__device__ __forceinline__ void end_block() {
+// By all threads, last: one of them runs produce(), two warpgroups consume(0) and consume(1). No
+// block of a cluster leaves while another one may still write to it.
+template <int kCluster, class Produce, class Consume>
+__device__ __forceinline__ void run_warpgroups(const Produce& produce, const Consume& consume) {
+  const int warpgroup = static_cast<int>(threadIdx.x) / 128;
+  if (warpgroup == 0) {
+    ptx::lower_registers<40>();
+    if (threadIdx.x < 32 && ptx::elect_one()) produce();
+  } else {
+    ptx::raise_registers<232>();
+    consume(warpgroup - 1);
+  }
   if constexpr (kCluster > 1) meet<kCluster>();
 }
 
@@ -148,7 +158,7 @@ __device__ __forceinline__ void multiply_stages(float (&d)[Ring::kTileN / 2], co
     ptx::wgmma_wait<1>();
     if (step > 0) release_stage<kCluster>(ring, (at.index - 1) % Ring::kStages);
   }
-  ptx::wgmma_wait<0>();
+  ptx::wgmma_wait_for(d);
   release_stage<kCluster>(ring, (at.index - 1) % Ring::kStages);
 }
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What nvcc made of the library's CUDA sources, from the records of record_compile.py.
 
-checks.py spills|instructions|time|table RECORD_FOLDER SOURCE_FOLDER
+checks.py spills|remarks|instructions|time|table RECORD_FOLDER SOURCE_FOLDER
   spills        no kernel spills a register
+  remarks       ptxas neither serializes a wgmma nor ignores a setmaxnreg
   instructions  a file that includes a wrapper of kernels/cuda/ptx holds its instruction
   time          no file above 30 s of processor time for an architecture, all above 6 min on 2 cores
   table         registers of every kernel, for people
@@ -12,13 +13,13 @@ import pathlib
 import re
 import sys
 
-# Wrapper, instruction, and the lowest architecture it is made for.
-WRAPPERS = [("mma.h", "mma.sync", 80),
-            ("ldmatrix.h", "ldmatrix.sync", 80),
-            ("cp_async.h", "cp.async.c", 80),
-            ("mbarrier.h", "mbarrier.", 90),
-            ("tma.h", "cp.async.bulk.tensor", 90),
-            ("wgmma.h", "wgmma.mma_async", 90)]
+# Wrapper, instruction, and the only architecture that it is made for, if there is but one.
+WRAPPERS = [("mma.h", "mma.sync", None),
+            ("ldmatrix.h", "ldmatrix.sync", None),
+            ("cp_async.h", "cp.async.c", None),
+            ("mbarrier.h", "mbarrier.", "90a"),
+            ("tma.h", "cp.async.bulk.tensor", "90a"),
+            ("wgmma.h", "wgmma.mma_async", "90a")]
 # What the library as a whole cannot do without.
 LIBRARY_HOLDS = {"80": ["mma.sync", "ldmatrix.sync", "cp.async.c"],
                  "90a": ["wgmma.mma_async", "cp.async.bulk.tensor", "mbarrier."]}
@@ -43,6 +44,11 @@ def spills(records, _):
     return problems
 
 
+def remarks(records, _):
+    return [f"{record['source']}: {remark}" for record in records
+            for remark in record.get("remarks", [])]
+
+
 def included(path, root, seen=None):
     """Every engine header that a file includes, at any depth, relative to the tree."""
     seen = set() if seen is None else seen
@@ -53,10 +59,6 @@ def included(path, root, seen=None):
     return seen
 
 
-def number(architecture):
-    return int(re.match(r"\d+", architecture)[0])
-
-
 def holds(counts, instruction):
     return any(name.startswith(instruction) for name in counts)
 
@@ -65,11 +67,11 @@ def instructions(records, root):
     problems = []
     for record in records:
         headers = included(pathlib.Path(record["source"]), root)
-        for header, instruction, lowest in WRAPPERS:
+        for header, instruction, only in WRAPPERS:
             if f"kernels/cuda/ptx/{header}" not in headers:
                 continue
             for architecture, counts in record["instructions"].items():
-                if number(architecture) >= lowest and not holds(counts, instruction):
+                if architecture == (only or architecture) and not holds(counts, instruction):
                     problems.append(f"{record['source']}: includes ptx/{header}, but its PTX for "
                                     f"{architecture} holds no {instruction}")
     for architecture, wanted in LIBRARY_HOLDS.items():
@@ -105,7 +107,7 @@ def table(records, _):
     return []
 
 
-CHECKS = {"spills": spills, "instructions": instructions, "time": time, "table": table}
+CHECKS = {"spills": spills, "remarks": remarks, "instructions": instructions, "time": time, "table": table}
 
 
 def main(name, record_folder, source_folder):

@@ -26,6 +26,14 @@ ptxas info    : Function properties for called_by_b
     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 """
 
+REMARKS = """\
+ptxas info    : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized due to \
+non wgmma instructions defining accumulator registers of a wgmma between start and end of the \
+pipeline stage in the function '_Z1av'
+ptxas info    : (C7508) Potential Performance Loss: 'setmaxnreg' ignored to maintain minimum register \
+requirements.
+"""
+
 PTX = """\
 .version 9.0
 .visible .entry _Z1av(
@@ -61,6 +69,12 @@ class Reading(unittest.TestCase):
         kept = [line for line in (PTXAS + "a.cu(3): warning: x\n").splitlines()
                 if not record_compile.is_ptxas_info(line)]
         self.assertEqual(kept, ["a.cu(3): warning: x"])
+
+    def test_remarks(self):
+        self.assertEqual(record_compile.remarks_in(PTXAS), [])
+        serialized, ignored = record_compile.remarks_in(PTXAS + REMARKS)
+        self.assertIn("serialized due to", serialized)
+        self.assertIn("'setmaxnreg' ignored", ignored)
 
     def test_ptx(self):
         counts = record_compile.count_instructions(PTX)
@@ -103,6 +117,13 @@ class Checking(unittest.TestCase):
         self.record["kernels"] = []
         self.assertIn("no kernel", checks.spills([self.record], self.root)[0])
 
+    def test_remarks(self):
+        self.assertEqual(checks.remarks([self.record], self.root), [])
+        self.record["remarks"] = record_compile.remarks_in(REMARKS)
+        serialized, _ = checks.remarks([self.record], self.root)
+        self.assertIn("kernels/cuda/a.cu: ", serialized)
+        self.assertIn("wgmma.mma_async instructions are serialized", serialized)
+
     def test_instructions(self):
         del self.record["instructions"]["80"]["mma.sync.x"]
         own, library = checks.instructions([self.record], self.root)
@@ -111,6 +132,9 @@ class Checking(unittest.TestCase):
 
     def test_instructions_of_later_architectures(self):
         self.source.write_text('#include "engine/kernels/cuda/ptx/wgmma.h"\n')
+        self.assertEqual(checks.instructions([self.record], self.root), [])
+        for other in ("90", "100", "120"):
+            self.record["instructions"][other] = {"mma.sync.x": 1}
         self.assertEqual(checks.instructions([self.record], self.root), [])
         self.record["instructions"]["90a"] = {"mma.sync.x": 1}
         problem, *library = checks.instructions([self.record], self.root)

@@ -2,7 +2,7 @@
 """Runs an nvcc command and writes down beside its object what checks.py reads.
 
 record_compile.py [LAUNCHER...] nvcc ARGUMENTS...   writes OBJECT.json: the source, the architectures,
-the processor time used, what ptxas says of each kernel, how often each instruction stands in the
+the processor time used, what ptxas says of each kernel and remarks on wgmma, how often each instruction stands in the
 PTX. Nothing is compiled for it that the object does not need.
 """
 import collections
@@ -17,6 +17,9 @@ import tempfile
 INSTRUCTION = re.compile(r"^\s*(?:@!?%\w+\s+)?([a-z][\w.:]*)[\s;]")
 FUNCTION = re.compile(r"Compiling entry function '(\S+)' for '(\S+)'")
 SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+# What undoes a warp-specialised kernel without an error: "wgmma.mma_async instructions are
+# serialized due to ...", "setmaxnreg ignored to maintain minimum register requirements".
+REMARK = re.compile(r"wgmma.*serialized|setmaxnreg.*ignored")
 REGISTERS = re.compile(r"Used (\d+) registers")
 
 
@@ -32,6 +35,10 @@ def parse_ptxas(text):
         elif (found := REGISTERS.search(line)) and kernels:
             kernels[-1].setdefault("registers", int(found[1]))
     return kernels
+
+
+def remarks_in(text):
+    return [line for line in text.splitlines() if REMARK.search(line)]
 
 
 def is_ptxas_info(line):
@@ -80,6 +87,7 @@ def main(command):
     record = {"source": source,
               "seconds": after.children_user - before.children_user,
               "kernels": parse_ptxas(result.stderr),
+              "remarks": remarks_in(result.stderr),
               "instructions": ptx}
     pathlib.Path(target + ".json").write_text(json.dumps(record, indent=1))
     return 0

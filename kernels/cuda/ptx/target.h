@@ -9,8 +9,9 @@
 #ifndef ENGINE_SIMT
 #define ENGINE_PTX __device__ __forceinline__
 
-// Instructions of compute capability 9.0 exist in code for 9.0a only.
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+// In code for the host, and in that for 9.0a: neither 9.0 without the a nor anything later has
+// wgmma and setmaxnreg as that has them.
+#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define ENGINE_PTX_SM90 1
 #endif
 

@@ -44,6 +44,14 @@ template <int kPending>
 ENGINE_PTX void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(kPending) : "memory");
 }
+// Until no group is in flight and d may be read. The wait itself does not name d: without the
+// statements behind it the compiler may read d's registers before it.
+template <int kSums>
+ENGINE_PTX void wgmma_wait_for(float (&d)[kSums]) {
+  wgmma_wait<0>();
+#pragma unroll
+  for (int i = 0; i < kSums; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
 
 // Lists of 16 accumulators, as PTX text and as constraints.
 #define ENGINE_WGMMA_D0 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"

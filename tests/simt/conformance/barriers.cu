@@ -20,13 +20,13 @@ __global__ void named_barrier_kernel(int* out) {
 }
 
 __global__ void elect_one_kernel(int* out) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   out[threadIdx.x] = ptx::elect_one() ? 1 : 0;
 #endif
 }
 
 __global__ void __launch_bounds__(384, 1) registers_kernel(int* out) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   if (threadIdx.x < 128) {
     ptx::lower_registers<40>();
   } else {
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(384, 1) registers_kernel(int* out) {
 
 // Three phases: 32 consumers wait for each, the producer writes between them.
 __global__ void mbarrier_kernel(int* out) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   __shared__ __align__(8) std::uint64_t barriers[2];
   __shared__ int value;
   const std::uint32_t full = ptx::shared_address(barriers), empty = full + 8;
@@ -71,7 +71,7 @@ __global__ void mbarrier_kernel(int* out) {
 
 // Each block of a cluster waits for one arrival from every block.
 __global__ void cluster_kernel(int* out) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   ENGINE_DYNAMIC_SHARED(std::uint64_t, barrier);
   const std::uint32_t address = ptx::shared_address(barrier);
   const int blocks = static_cast<int>(gridDim.x);

@@ -24,7 +24,7 @@ __global__ void ldmatrix_kernel(const std::uint16_t* in, std::uint32_t* register
 
 template <int kMatrices, bool kTransposed>
 __global__ void stmatrix_kernel(const std::uint32_t* registers, std::uint16_t* out) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   __shared__ __align__(16) std::uint16_t rows[kRows * kRow];
   for (int i = threadIdx.x; i < kRows * kRow; i += 32) rows[i] = 0;
   __syncwarp();

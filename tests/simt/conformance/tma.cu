@@ -18,7 +18,7 @@ struct Box {
   std::uint32_t bytes;
 };
 
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
 __device__ void load_box(std::uint32_t to, const CUtensorMap* map, std::uint32_t barrier,
                          const Box& box) {
   const int* const c = box.at;
@@ -39,7 +39,7 @@ __device__ void load_box(std::uint32_t to, const CUtensorMap* map, std::uint32_t
 #endif
 
 __global__ void load_kernel(const __grid_constant__ CUtensorMap map, Box box, std::uint8_t* out) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   ENGINE_DYNAMIC_SHARED(std::uint8_t, shared);
   __shared__ __align__(8) std::uint64_t barrier_memory;
   const std::uint32_t barrier = ptx::shared_address(&barrier_memory);
@@ -61,7 +61,7 @@ __global__ void load_kernel(const __grid_constant__ CUtensorMap map, Box box, st
 
 __global__ void store_kernel(const __grid_constant__ CUtensorMap map, Box box,
                              const std::uint8_t* in) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   ENGINE_DYNAMIC_SHARED(std::uint8_t, shared);
   for (std::uint32_t i = threadIdx.x; i < box.bytes; i += blockDim.x) shared[i] = in[i];
   ptx::fence_proxy_async();
@@ -92,7 +92,7 @@ __global__ void store_kernel(const __grid_constant__ CUtensorMap map, Box box,
 template <int kRank>
 __global__ void multicast_kernel(const __grid_constant__ CUtensorMap map, std::uint32_t half_bytes,
                                  std::uint8_t* out) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   ENGINE_DYNAMIC_SHARED(std::uint8_t, shared);
   const std::uint32_t base = ptx::shared_address(shared), barrier = base + 2 * half_bytes;
   const std::uint32_t rank = ptx::cluster_rank();

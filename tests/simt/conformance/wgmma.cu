@@ -27,7 +27,7 @@ template <class T, int kN, Form kForm, bool kTransposeB>
 __global__ void __launch_bounds__(128)
     wgmma_kernel(const std::uint8_t* image, std::uint32_t bytes, Operand a, Operand b,
                  const T* a_rows, float* out) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   ENGINE_DYNAMIC_SHARED(std::uint8_t, shared);
   for (std::uint32_t i = threadIdx.x; i < bytes; i += 128) shared[i] = image[i];
   ptx::fence_proxy_async();
@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(128)
 #undef ENGINE_WGMMA_CASE
   }
   ptx::wgmma_commit();
-  ptx::wgmma_wait<0>();
+  ptx::wgmma_wait_for(d);
 #pragma unroll
   for (int j = 0; j < kN / 8; j++) {
     for (int i = 0; i < 4; i++) {

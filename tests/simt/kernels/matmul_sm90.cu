@@ -19,7 +19,7 @@ constexpr std::uint32_t kABytes = kTileM * kTileK * 2, kBBytes = kTileN * kTileK
 constexpr std::uint32_t kCBytes = kTileM * kTileN * 2;
 constexpr std::uint32_t kSharedBytes = kStages * (kABytes + kBBytes) + kCBytes + kStages * 16;
 
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
 
 // Shared addresses.
 struct Layout {
@@ -150,7 +150,7 @@ __device__ __forceinline__ void consume(const Layout& shared, char* memory, cons
         if (step > 0) release((at.index - 1) % kStages);
       }
     }
-    if (!planted(Bug::kMatmulNoWait)) ptx::wgmma_wait<0>();
+    if (!planted(Bug::kMatmulNoWait)) ptx::wgmma_wait_for(d);
     if (!planted(Bug::kMatmulEarlyRelease)) release((at.index - 1) % kStages);
     store(d, shared, memory, c, half, tiles.row(tile, rank) + half * 64, tiles.column(tile));
   }
@@ -163,7 +163,7 @@ template <int kCluster>
 __global__ void __launch_bounds__(kThreads, 1)
     matmul_sm90_kernel(const __grid_constant__ CUtensorMap a, const __grid_constant__ CUtensorMap b,
                        const __grid_constant__ CUtensorMap c, int m, int n, int k) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef ENGINE_PTX_SM90
   ENGINE_DYNAMIC_SHARED(char, memory);
   const Layout shared{ptx::shared_address(memory)};
   const int warpgroup = threadIdx.x >> 7, warp = threadIdx.x >> 5;

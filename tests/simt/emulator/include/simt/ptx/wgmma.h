@@ -25,6 +25,10 @@ template <int kPending>
 ENGINE_PTX void wgmma_wait(ENGINE_SIMT_HERE) {
   simt::wgmma_wait(kPending, where);
 }
+template <int kSums>
+ENGINE_PTX void wgmma_wait_for(float (&)[kSums], ENGINE_SIMT_HERE) {
+  simt::wgmma_wait(0, where);
+}
 
 #define ENGINE_SIMT_WGMMA_16(n, type, kind)                                                       \
   template <bool kTransposeA = false, bool kTransposeB = false>                                   \
