@@ -57,6 +57,13 @@ const WgmmaCase kWgmmaCases[] = {
     {"one_pixel", 128, {"", 1, 1, 1, 16, 10, 3, 3, 1, 1, 1, 1}},
 };
 
+// 320, 160 and 80 items: more than 132 multiprocessors, or 66 clusters of two.
+const WgmmaCase kManyTilesCases[] = {
+    {"many_tiles", 64, {"", 1, 64, 80, 8, 512, 1, 1}},
+    {"many_tiles_128", 128, {"", 1, 64, 80, 8, 512, 1, 1}},
+    {"many_tiles_256", 256, {"", 1, 128, 80, 8, 512, 1, 1}},
+};
+
 class Conv2dWgmma : public DeviceTest<WgmmaCase> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Conv2dWgmma);
 
@@ -84,6 +91,7 @@ auto on_gpus(std::span<const WgmmaCase> cases) {
   return testing::Combine(testing::ValuesIn(cases.begin(), cases.end()), testing::ValuesIn(gpus));
 }
 INSTANTIATE_TEST_SUITE_P(Table, Conv2dWgmma, on_gpus(kWgmmaCases), device_case_name);
+INSTANTIATE_TEST_SUITE_P(Large, Conv2dWgmma, on_large_gpus(kManyTilesCases), device_case_name);
 
 }  // namespace
 }  // namespace engine

@@ -139,6 +139,12 @@ const AlgorithmCase kWgmmaCases[] = {
     {"unaligned", 72, 64, 80, kNT, kBf16, wgmma(128), true, 4},
 };
 
+// 400 tiles for 132 multiprocessors, 100 for 66 clusters of two.
+const AlgorithmCase kManyTilesCases[] = {
+    {"small_many_tiles", 2560, 72, 2560, kNT, kBf16, wgmma(128), true},
+    {"large_many_tiles", 2560, 72, 2560, kNN, kBf16, wgmma(256), true},
+};
+
 class MatmulAlgorithms : public DeviceTest<AlgorithmCase> {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MatmulAlgorithms);
 
@@ -164,7 +170,7 @@ TEST_P(MatmulAlgorithms, MatchReference) {
   }
   const DType out = c.options.f32_output ? DType::f32 : c.in;
   // The sums of tensor cores are known to 2^-22 of their terms.
-  if (c.choice.algorithm != MatmulAlgorithm::plain) {
+  if (c.choice.algorithm != MatmulAlgorithm::plain && c.in != DType::f32) {
     for (double& value : magnitude) value *= 4;
   }
   const auto bounds = product_bounds(c.k + 1, want, magnitude, out);
@@ -228,6 +234,7 @@ auto on_gpus(const Cases& cases) {
   return testing::Combine(testing::ValuesIn(cases), testing::ValuesIn(gpus));
 }
 INSTANTIATE_TEST_SUITE_P(CublasLt, MatmulAlgorithms, on_gpus(kCublasLtCases), device_case_name);
+INSTANTIATE_TEST_SUITE_P(Large, MatmulAlgorithms, on_large_gpus(kManyTilesCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Mma, MatmulAlgorithms, on_gpus(kMmaCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Wgmma, MatmulAlgorithms, on_gpus(kWgmmaCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Plain, MatmulAlgorithms, on_gpus(kPlainCases), device_case_name);

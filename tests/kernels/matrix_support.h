@@ -4,8 +4,10 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/core/gpu.h"
 #include "engine/core/graph.h"
 #include "tests/support/compare.h"
+#include "tests/support/devices.h"
 
 // What the tests of convolutions and products share.
 namespace engine {
@@ -23,6 +25,17 @@ inline std::vector<double> product_bounds(std::int64_t terms, const std::vector<
     bounds[i] = error_bound(static_cast<double>(terms), magnitude[i], want[i], out);
   }
   return bounds;
+}
+
+// For kernels whose blocks take one tile after another: cases of more tiles than a GPU has blocks.
+// Emulated GPUs, of four multiprocessors, have smaller twins.
+template <class Cases>
+auto on_large_gpus(const Cases& cases) {
+  std::vector<Device> gpus = test_devices();
+  std::erase_if(gpus, [](const Device& device) {
+    return !device.is_cuda() || gpu_of(device).multiprocessors <= 4;
+  });
+  return testing::Combine(testing::ValuesIn(cases), testing::ValuesIn(gpus));
 }
 
 // The gradients that y's op gives for its inputs when dy flows in, into its first output alone.
