@@ -6,6 +6,7 @@
 
 #include "engine/core/memory_plan.h"
 #include "engine/core/structural_kernels.h"
+#include "engine/kernels/ceil_div.h"
 
 namespace engine::cuda {
 namespace {
@@ -14,10 +15,6 @@ constexpr std::int64_t kSplitMultiple = 64;  // terms; every tile's depth divide
 constexpr std::int64_t kLeastSplit = 256;    // terms: below, sums through scratch cost more
 constexpr std::int64_t kMostSplits = 64;
 constexpr std::int64_t kLeastCublasLt = 512;  // terms
-
-std::int64_t ceil_div(std::int64_t count, std::int64_t size) {
-  return (count + size - 1) / size;
-}
 
 std::int64_t tiles_of(const MatmulProblem& problem, const MatmulChoice& choice) {
   return ceil_div(problem.m, choice.tile_m) * ceil_div(problem.n, choice.tile_n);
@@ -53,12 +50,20 @@ bool suits_wgmma(const MatmulQuery& query) {
   return takes && (query.only || (problem.m >= 128 && problem.n >= 128));
 }
 
+// A round is what all multiprocessors do at a time: 256 x 256 is twice the work for each of two.
 MatmulChoice wgmma_choice(const MatmulQuery& query) {
-  MatmulChoice choice{.algorithm = MatmulAlgorithm::wgmma, .tile_m = 256, .tile_n = 256};
-  if (2 * tiles_of(query.problem, choice) >= query.gpu.multiprocessors) return choice;
-  choice.tile_m = choice.tile_n = 128;
-  choice.splits = splits_for(query.problem, choice, query.gpu.multiprocessors);
-  return choice;
+  constexpr double kSmallCost = 1.15;  // of its products, which read more; a guess without a GPU
+  MatmulChoice large{.algorithm = MatmulAlgorithm::wgmma, .tile_m = 256, .tile_n = 256};
+  MatmulChoice small{.algorithm = MatmulAlgorithm::wgmma, .tile_m = 128, .tile_n = 128};
+  const std::int64_t blocks = query.gpu.multiprocessors,
+                     clusters = std::max<std::int64_t>(blocks / 2, 1);
+  const std::int64_t large_rounds = ceil_div(tiles_of(query.problem, large), clusters);
+  const std::int64_t small_rounds = ceil_div(tiles_of(query.problem, small), blocks);
+  if (2.0 * static_cast<double>(large_rounds) < kSmallCost * static_cast<double>(small_rounds)) {
+    return large;
+  }
+  small.splits = splits_for(query.problem, small, blocks);
+  return small;
 }
 
 // cuBLASLt for products that fill the GPU with large tiles. What it does not do to its result would

@@ -40,6 +40,11 @@ TEST(MatmulChoice, WgmmaOnHopper) {
   MatmulQuery query = bf16_on_a100(4096, 256, 4096);
   query.gpu = kH100;
   EXPECT_EQ(chosen(query), "wgmma 256x256");
+  // 81 tiles of 256 x 256 take 66 pairs of multiprocessors two rounds, and the second one is short.
+  query.problem = {.m = 2304, .k = 256, .n = 2304, .options = {}};
+  EXPECT_EQ(chosen(query), "wgmma 128x128");
+  query.problem = {.m = 2048, .k = 256, .n = 2048, .options = {}};
+  EXPECT_EQ(chosen(query), "wgmma 256x256");
   query.problem = {.m = 256, .k = 8192, .n = 128, .options = {}};
   EXPECT_EQ(chosen(query), "wgmma 128x128, 32 splits");
   query.problem = {.m = 64, .k = 8192, .n = 128, .options = {}};
