@@ -135,17 +135,15 @@ struct ChannelInputs {
 // A walk of a thread over a [rows, channels] tensor: body(first) for packs of kElements, and before
 // it, where the channels have changed, reload(index, left).
 template <int kElements, class Reload, class Body>
-__device__ void for_packs(const Repetition& shape, std::int64_t count, const Reload& reload,
+__device__ void for_packs(const RepeatedWalk& walk, std::int64_t count, const Reload& reload,
                           const Body& body) {
   std::int64_t first = kElements * global_thread();
-  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * kThreads * kElements;
-  RepeatedIndex index(shape, first);
-  const RepeatedIndex step(shape, stride);
-  for (bool is_loaded = false; first < count; first += stride) {
+  RepeatedIndex index(walk.shape, first);
+  for (bool is_loaded = false; first < count; first += walk.stride) {
     if (!is_loaded) {
       reload(index, count - first);
-      index.advance(step);
-      is_loaded = step.keeps_columns();
+      index.advance(walk.step);
+      is_loaded = walk.step.keeps_columns();
     }
     body(first);
   }
@@ -157,7 +155,7 @@ __device__ void for_packs(const Repetition& shape, std::int64_t count, const Rel
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     batch_norm_kernel(const T* x, const __grid_constant__ ChannelInputs in,
-                      const __grid_constant__ Repetition shape, float epsilon, T* y,
+                      const __grid_constant__ RepeatedWalk walk, float epsilon, T* y,
                       std::int64_t count, bool is_aligned) {
   constexpr int kElements = kPackElements<T>;
   float mean[kElements], factor[kElements], shift[kElements];
@@ -170,7 +168,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int i = 0; i < kElements; ++i) factor[i] /= sqrtf(variance[i] + epsilon);
   };
-  for_packs<kElements>(shape, count, reload, [&](std::int64_t first) {
+  for_packs<kElements>(walk, count, reload, [&](std::int64_t first) {
     float values[kElements];
     load_pack(x, first, count, is_aligned, values);
 #pragma unroll
@@ -187,7 +185,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads)
     batch_norm_backward_kernel(const T* dy, const T* x, const float* means,
                                const __grid_constant__ GradientFactors factors,
-                               const __grid_constant__ Repetition shape, T* dx, std::int64_t count,
+                               const __grid_constant__ RepeatedWalk walk, T* dx, std::int64_t count,
                                bool is_aligned) {
   constexpr int kElements = kPackElements<T>;
   float mean[kElements], factor[kElements], mean_dy[kElements], slope[kElements];
@@ -197,7 +195,7 @@ __global__ void __launch_bounds__(kThreads)
     load_repeated(factors.mean_dy, index, left, false, mean_dy);
     load_repeated(factors.slope, index, left, false, slope);
   };
-  for_packs<kElements>(shape, count, reload, [&](std::int64_t first) {
+  for_packs<kElements>(walk, count, reload, [&](std::int64_t first) {
     float dys[kElements], xs[kElements];
     load_pack(dy, first, count, is_aligned, dys);
     load_pack(x, first, count, is_aligned, xs);
@@ -209,14 +207,14 @@ __global__ void __launch_bounds__(kThreads)
   });
 }
 
-Repetition shape_of(const BatchNormProblem& problem) {
-  return {.repeats = problem.rows, .inner = problem.channels};
+template <class T>
+RepeatedWalk walk_of(const BatchNormProblem& problem) {
+  return repeated_walk({.repeats = problem.rows, .inner = problem.channels}, kThreads,
+                       kPackElements<T>);
 }
 
-template <class T>
-LaunchConfig config_for(const Repetition& shape) {
-  return {.grid = dim3(blocks_for_repeated(shape, kThreads, kPackElements<T>)),
-          .block = dim3(kThreads)};
+LaunchConfig config_for(const RepeatedWalk& walk) {
+  return {.grid = dim3(walk.blocks), .block = dim3(kThreads)};
 }
 
 template <class T>
@@ -224,9 +222,9 @@ void normalize(const BatchNormProblem& problem, const ChannelInputs& in, const S
                const Buffers& buffers) {
   const T* x = buffers.in<T>(0);
   T* y = buffers.out<T>(0);
-  const Repetition shape = shape_of(problem);
-  launch("batch_norm_kernel", batch_norm_kernel<T>, config_for<T>(shape), stream_of(stream), x, in,
-         shape, problem.epsilon, y, shape.elements(), are_aligned(x, y));
+  const RepeatedWalk walk = walk_of<T>(problem);
+  launch("batch_norm_kernel", batch_norm_kernel<T>, config_for(walk), stream_of(stream), x, in,
+         walk, problem.epsilon, y, walk.shape.elements(), are_aligned(x, y));
 }
 
 template <class T>
@@ -277,9 +275,9 @@ std::unique_ptr<Kernel> backward_kernel(const BatchNormProblem& problem) {
                                   .channels = channels,
                                   .means = {}};
         sum_columns(plan, source, are_aligned(dy, x), buffers.scratch, stream);
-        const Repetition shape = shape_of(problem);
-        launch("batch_norm_backward_kernel", batch_norm_backward_kernel<T>, config_for<T>(shape),
-               stream_of(stream), dy, x, source.mean, factors, shape, dx, shape.elements(),
+        const RepeatedWalk walk = walk_of<T>(problem);
+        launch("batch_norm_backward_kernel", batch_norm_backward_kernel<T>, config_for(walk),
+               stream_of(stream), dy, x, source.mean, factors, walk, dx, walk.shape.elements(),
                are_aligned(dy, x, dx));
       },
       sums_bytes + 3 * problem.channels * static_cast<std::int64_t>(sizeof(float)));

@@ -33,7 +33,7 @@ struct SmallOperand {
   bool is_f32;      // else of the large operand's type
   bool is_first;    // a, not b
   bool is_aligned;  // for load_repeated()
-  Repetition shape;
+  RepeatedWalk walk;
 };
 
 // Threads stride over the large operand in packs of 16 bytes and keep their part of the small one
@@ -44,11 +44,9 @@ __global__ void __launch_bounds__(kThreads)
                          std::int64_t count, bool is_aligned) {
   constexpr int kElements = kPackElements<T>;
   std::int64_t first = kElements * global_thread();
-  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * kThreads * kElements;
-  RepeatedIndex index(small.shape, first);
-  const RepeatedIndex step(small.shape, stride);
+  RepeatedIndex index(small.walk.shape, first);
   float smalls[kElements];
-  for (bool is_loaded = false; first < count; first += stride) {
+  for (bool is_loaded = false; first < count; first += small.walk.stride) {
     if (!is_loaded) {
       if (small.is_f32) {
         load_repeated(static_cast<const float*>(small.data), index, count - first, small.is_aligned,
@@ -57,8 +55,8 @@ __global__ void __launch_bounds__(kThreads)
         load_repeated(static_cast<const T*>(small.data), index, count - first, small.is_aligned,
                       smalls);
       }
-      index.advance(step);
-      is_loaded = step.keeps_columns();
+      index.advance(small.walk.step);
+      is_loaded = small.walk.step.keeps_columns();
     }
     float values[kElements];
     load_pack(large, first, count, is_aligned, values);
@@ -86,7 +84,8 @@ std::unique_ptr<Kernel> repeat_kernel(const PrepareContext& context, int small_i
   const std::int64_t count = context.outputs[0].shape.elements();
   const std::int64_t period =
       std::max<std::int64_t>(context.inputs[small_input].shape.elements(), 1);
-  const Repetition shape{.repeats = count / period, .inner = period};
+  const RepeatedWalk walk =
+      repeated_walk({.repeats = count / period, .inner = period}, kThreads, kPackElements<T>);
   const bool is_f32 = context.inputs[small_input].dtype == DType::f32;
   return make_kernel([=](const Stream& stream, const Buffers& buffers) {
     const T* large = buffers.in<T>(1 - small_input);
@@ -96,12 +95,11 @@ std::unique_ptr<Kernel> repeat_kernel(const PrepareContext& context, int small_i
         .is_f32 = is_f32,
         .is_first = small_input == 0,
         .is_aligned = period % kPackElements<T> == 0 && are_aligned(buffers.inputs[small_input]),
-        .shape = shape,
+        .walk = walk,
     };
     launch("binary_repeat_kernel", binary_repeat_kernel<F, T>,
-           {.grid = dim3(blocks_for_repeated(shape, kThreads, kPackElements<T>)),
-            .block = dim3(kThreads)},
-           stream_of(stream), large, small, y, count, are_aligned(large, y));
+           {.grid = dim3(walk.blocks), .block = dim3(kThreads)}, stream_of(stream), large, small, y,
+           count, are_aligned(large, y));
   });
 }
 

@@ -97,7 +97,10 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   const int pixels = map.n * phase_h.pixels * phase_w.pixels;
   if (block.first_m >= pixels) return;  // the whole block: other phases have more
 
-  const FastDivisor by_h(phase_h.pixels), by_w(phase_w.pixels), by_taps_w(max(phase_w.taps, 1));
+  // With stride 1 the phase is all there is, and the map has its divisors.
+  const FastDivisor by_h = axis_h.stride == 1 ? map.by_ih : FastDivisor(phase_h.pixels);
+  const FastDivisor by_w = axis_w.stride == 1 ? map.by_iw : FastDivisor(phase_w.pixels);
+  const FastDivisor by_taps_w = axis_w.stride == 1 ? map.by_kw : FastDivisor(max(phase_w.taps, 1));
   const Windows<T> windows{.images = dy + group * map.group_oc,
                            .h = map.oh,
                            .w = map.ow,

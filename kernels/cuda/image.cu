@@ -33,11 +33,12 @@ __global__ void __launch_bounds__(kThreads)
   constexpr int kElements = 16 / sizeof(T);
   std::int64_t first = kElements * global_thread();
   float scale[kElements], shift[kElements];
+  int channel = static_cast<int>(first % channels);
 #pragma unroll
   for (int i = 0; i < kElements; ++i) {
-    const int channel = static_cast<int>((first + i) % channels);
     scale[i] = table.scale[channel];
     shift[i] = table.shift[channel];
+    if (++channel == channels) channel = 0;
   }
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kThreads * kElements;
   for (; first < count; first += step) {

@@ -49,21 +49,19 @@ struct SumOf {
 // Threads stride over dx in packs of 16 bytes. Floor: dy read, dx written once.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    reduce_backward_kernel(const T* dy, const __grid_constant__ Repetition shape, float divisor,
+    reduce_backward_kernel(const T* dy, const __grid_constant__ RepeatedWalk walk, float divisor,
                            T* dx, std::int64_t count, bool dy_is_aligned, bool dx_is_aligned) {
   constexpr int kElements = kPackElements<T>;
   std::int64_t first = kElements * global_thread();
-  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * kThreads * kElements;
-  RepeatedIndex index(shape, first);
-  const RepeatedIndex step(shape, stride);
-  const bool keeps_values = shape.outer == 1 && step.keeps_columns();
+  RepeatedIndex index(walk.shape, first);
+  const bool keeps_values = walk.shape.outer == 1 && walk.step.keeps_columns();
   float values[kElements];
-  for (bool is_loaded = false; first < count; first += stride) {
+  for (bool is_loaded = false; first < count; first += walk.stride) {
     if (!is_loaded) {
       load_repeated(dy, index, count - first, dy_is_aligned, values);
 #pragma unroll
       for (int i = 0; i < kElements; ++i) values[i] /= divisor;
-      index.advance(step);
+      index.advance(walk.step);
       is_loaded = keeps_values;
     }
     store_pack(dx, first, count, dx_is_aligned, values);
@@ -88,16 +86,15 @@ std::unique_ptr<Kernel> reduce_as(const ReduceExtents& extents, float divisor) {
 
 template <class T>
 std::unique_ptr<Kernel> backward_as(const ReduceExtents& extents, float divisor) {
-  const Repetition shape{extents.outer, extents.reduced, extents.inner};
+  const RepeatedWalk walk =
+      repeated_walk({extents.outer, extents.reduced, extents.inner}, kThreads, kPackElements<T>);
   return make_kernel([=](const Stream& stream, const Buffers& buffers) {
     const T* dy = buffers.in<T>(0);
     T* dx = buffers.out<T>(0);
-    const bool dy_is_aligned = shape.inner % kPackElements<T> == 0 && are_aligned(dy);
+    const bool dy_is_aligned = walk.shape.inner % kPackElements<T> == 0 && are_aligned(dy);
     launch("reduce_backward_kernel", reduce_backward_kernel<T>,
-           {.grid = dim3(blocks_for_repeated(shape, kThreads, kPackElements<T>)),
-            .block = dim3(kThreads)},
-           stream_of(stream), dy, shape, divisor, dx, shape.elements(), dy_is_aligned,
-           are_aligned(dx));
+           {.grid = dim3(walk.blocks), .block = dim3(kThreads)}, stream_of(stream), dy, walk,
+           divisor, dx, walk.shape.elements(), dy_is_aligned, are_aligned(dx));
   });
 }
 

@@ -19,7 +19,8 @@ struct Repetition {
 // once a thread.
 class RepeatedIndex {
  public:
-  __device__ RepeatedIndex(const Repetition& shape, std::int64_t element)
+  RepeatedIndex() = default;
+  __host__ __device__ RepeatedIndex(const Repetition& shape, std::int64_t element)
       : inner_(shape.inner), slice_(shape.repeats * shape.inner) {
     outer_ = element / slice_;
     in_slice_ = element % slice_;
@@ -49,8 +50,8 @@ class RepeatedIndex {
   __device__ bool keeps_columns() const { return column_ == 0; }
 
  private:
-  std::int64_t inner_, slice_;
-  std::int64_t outer_, in_slice_, column_;
+  std::int64_t inner_ = 1, slice_ = 1;
+  std::int64_t outer_ = 0, in_slice_ = 0, column_ = 0;
 };
 
 // The N values of the small tensor for a pack of the large one; zeros from `left` on. is_aligned:
@@ -75,18 +76,31 @@ __device__ void load_repeated(const T* small, RepeatedIndex index, std::int64_t 
   }
 }
 
-// Blocks of `threads` threads with packs of N elements that stride over the large tensor: each
-// thread takes two packs or more, and where that needs few more blocks stays with the same columns.
-inline unsigned blocks_for_repeated(const Repetition& shape, int threads, int pack) {
+// How a grid strides over the large tensor. The step is the same for all threads, and worked out
+// before the launch.
+struct RepeatedWalk {
+  Repetition shape;
+  unsigned blocks = 0;
+  std::int64_t stride = 0;  // elements from a thread's pack to its next
+  RepeatedIndex step;       // the same
+};
+
+// Blocks of `threads` threads with packs of N elements: each thread takes two packs or more, and
+// where that needs few more blocks stays with the same columns.
+inline RepeatedWalk repeated_walk(const Repetition& shape, int threads, int pack) {
   constexpr std::int64_t kMostBlocks = 2048;  // enough to fill a GPU
   constexpr std::int64_t kLeastPacks = 2;
+  if (shape.elements() == 0) return {.shape = shape};
   const std::int64_t block = std::int64_t{threads} * pack;
   const std::int64_t part = block * kLeastPacks;
-  const std::int64_t blocks = std::min((shape.elements() + part - 1) / part, kMostBlocks);
+  std::int64_t blocks = std::min((shape.elements() + part - 1) / part, kMostBlocks);
   // A stride of a multiple of `unit` blocks keeps the columns.
   const std::int64_t unit = shape.inner / std::gcd(shape.inner, block);
-  const bool is_rounded = unit > 0 && 8 * unit <= blocks;
-  return static_cast<unsigned>(is_rounded ? (blocks + unit - 1) / unit * unit : blocks);
+  if (8 * unit <= blocks) blocks = (blocks + unit - 1) / unit * unit;
+  return {.shape = shape,
+          .blocks = static_cast<unsigned>(blocks),
+          .stride = blocks * block,
+          .step = RepeatedIndex(shape, blocks * block)};
 }
 
 }  // namespace engine::cuda
