@@ -4,6 +4,7 @@
 
 #include "engine/core/cuda/launch.h"
 #include "engine/kernels/cpu/optimizer_update.h"
+#include "engine/kernels/cuda/block_sums.h"
 #include "engine/kernels/cuda/tensor_table.h"
 
 namespace engine::cuda {
@@ -83,37 +84,43 @@ __global__ void __launch_bounds__(kTableThreads)
                   const float* gradient_scale, const std::int32_t* clock) {
   constexpr int kState = 1 + Rule::kSlots;
   __shared__ typename Rule::Step step;
-  rule.prepare(step, *learning_rate, static_cast<std::uint32_t>(clock[2]));
-  __syncthreads();
-  const float scale = *gradient_scale;
   const int block = static_cast<int>(blockIdx.x);
   const int tensor = tensor_of_block(table, block);
   float* const* at = table.pointers[tensor];
   const std::int64_t count = table.counts[tensor];
   const std::int64_t begin = (block - table.first_blocks[tensor]) * kTableBlock;
+  const auto first_of = [&](int pack) {
+    return begin + 4 * (static_cast<std::int64_t>(pack) * kTableThreads + threadIdx.x);
+  };
+  Pack<float, 4> gradients[kTablePacks], packs[kTablePacks][kState];
 #pragma unroll
   for (int pack = 0; pack < kTablePacks; ++pack) {
-    const std::int64_t first =
-        begin + 4 * (static_cast<std::int64_t>(pack) * kTableThreads + threadIdx.x);
-    if (first >= count) break;
-    const Pack<float, 4> gradients = load_four(at[1], first, count, table.is_aligned);
-    Pack<float, 4> packs[kState];
+    gradients[pack] = load_four(at[1], first_of(pack), count, table.is_aligned);
 #pragma unroll
     for (int k = 0; k < kState; ++k) {
-      packs[k] = load_four(at[k == 0 ? 0 : k + 1], first, count, table.is_aligned);
+      packs[pack][k] = load_four(at[k == 0 ? 0 : k + 1], first_of(pack), count, table.is_aligned);
     }
+  }
+  // While the loads are on their way.
+  rule.prepare(step, *learning_rate, static_cast<std::uint32_t>(clock[2]));
+  const float scale = *gradient_scale;
+  __syncthreads();
+#pragma unroll
+  for (int pack = 0; pack < kTablePacks; ++pack) {
+    const std::int64_t first = first_of(pack);
+    if (first >= count) break;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       float state[kState];
 #pragma unroll
-      for (int k = 0; k < kState; ++k) state[k] = packs[k].values[i];
-      rule.apply(step, gradients.values[i] * scale, state);
+      for (int k = 0; k < kState; ++k) state[k] = packs[pack][k].values[i];
+      rule.apply(step, gradients[pack].values[i] * scale, state);
 #pragma unroll
-      for (int k = 0; k < kState; ++k) packs[k].values[i] = state[k];
+      for (int k = 0; k < kState; ++k) packs[pack][k].values[i] = state[k];
     }
 #pragma unroll
     for (int k = 0; k < kState; ++k) {
-      store_four(at[kState + 1 + k], first, count, table.is_aligned, packs[k]);
+      store_four(at[kState + 1 + k], first, count, table.is_aligned, packs[pack][k]);
     }
   }
 }
@@ -139,46 +146,33 @@ std::unique_ptr<Kernel> update(const Rule& rule, const char* name, int count,
   });
 }
 
-// The sum over a block's threads, in thread 0: pairs 128 apart, then 64, and so on.
-template <class T>
-__device__ T block_sum(T value, T (&shared)[kTableThreads]) {
-  shared[threadIdx.x] = value;
-  for (int width = kTableThreads / 2; width > 0; width /= 2) {
-    __syncthreads();
-    if (static_cast<int>(threadIdx.x) < width) shared[threadIdx.x] += shared[threadIdx.x + width];
-  }
-  return shared[0];
-}
-
 // As update_kernel; a thread adds its sixteen squares in order. Floor: 4 bytes an element.
 __global__ void __launch_bounds__(kTableThreads)
     squared_norm_blocks_kernel(const __grid_constant__ TensorTable<1> table, double* sums) {
-  __shared__ float shared[kTableThreads];
   const int block = static_cast<int>(blockIdx.x);
   const int tensor = tensor_of_block(table, block);
   const std::int64_t count = table.counts[tensor];
   const std::int64_t begin = (block - table.first_blocks[tensor]) * kTableBlock;
-  float sum = 0;
+  float sum[1] = {};
 #pragma unroll
   for (int pack = 0; pack < kTablePacks; ++pack) {
     const std::int64_t first =
         begin + 4 * (static_cast<std::int64_t>(pack) * kTableThreads + threadIdx.x);
     const Pack<float, 4> x = load_four(table.pointers[tensor][0], first, count, table.is_aligned);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) sum += x.values[i] * x.values[i];
+    for (int i = 0; i < 4; ++i) sum[0] += x.values[i] * x.values[i];
   }
-  const float total = block_sum(sum, shared);
-  if (threadIdx.x == 0) sums[block] = total;
+  combine_block<Total, kTableThreads>(sum);
+  if (threadIdx.x == 0) sums[block] = sum[0];
 }
 
 // One block: thread t adds the sums t, t + 256, ... in double.
 __global__ void __launch_bounds__(kTableThreads)
     squared_norm_total_kernel(const double* sums, std::int64_t count, float* y) {
-  __shared__ double shared[kTableThreads];
-  double sum = 0;
-  for (std::int64_t i = threadIdx.x; i < count; i += kTableThreads) sum += sums[i];
-  const double total = block_sum(sum, shared);
-  if (threadIdx.x == 0) *y = static_cast<float>(total);
+  double sum[1] = {};
+  for (std::int64_t i = threadIdx.x; i < count; i += kTableThreads) sum[0] += sums[i];
+  combine_block<Total, kTableThreads>(sum);
+  if (threadIdx.x == 0) *y = static_cast<float>(sum[0]);
 }
 
 }  // namespace
