@@ -6,7 +6,7 @@ namespace engine::cuda {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kPixels = 8;  // of a thread, neighbours in a row
+constexpr int kPixels = 8;  // of a thread, in a row
 constexpr int kGroups = 8;  // threads that share the channels of a pixel
 
 // Channels of a block: kPacks packs of four for each of eight threads.
@@ -14,13 +14,6 @@ template <int kPacks>
 constexpr int kChannels = 4 * kPacks* kGroups;
 template <int kPacks>
 constexpr int kFilterLine = kChannels<kPacks> + 4;  // floats; the 4 spread the filters over banks
-
-struct Epilogue {
-  const float* bias;  // or null
-  float* y;
-  Activation activation;
-  bool is_aligned;  // four channels of y are a pack
-};
 
 // The filters [channel][step] of this block, as [step][channel]; zeros behind the last filter.
 template <int kPacks>
@@ -36,49 +29,32 @@ __device__ void load_filters(const Conv2dMap& map, int steps, int first_channel,
   }
 }
 
-__device__ inline void write_pack(const Epilogue& out, int oc, std::int64_t pixel, int channel,
-                                  const float (&sums)[4]) {
-  Pack<float, 4> result;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const bool has_bias = out.bias != nullptr && channel + i < oc;
-    result.values[i] =
-        activate(sums[i] + (has_bias ? out.bias[channel + i] : 0.0f), out.activation);
-  }
-  float* to = out.y + pixel * oc + channel;
-  if (out.is_aligned && channel < oc) {
-    *reinterpret_cast<Pack<float, 4>*>(to) = result;
-  } else {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      if (channel + i < oc) to[i] = result.values[i];
-    }
-  }
-}
-
 // Blocks along y have 64 (kPacks 2) or 32 channels each, and keep their filters in shared memory
 // for all their tiles. In a tile of 128 pixels, eight neighbouring threads share eight pixels of a
-// row; each has packs of four channels that lie 32 apart, so that the eight write 128 bytes at a
-// time.
-// Floor: y written, and x read, once; 2 kh kw ic FLOP for each element of y. With kh kw ic = 27 the
-// FLOP take 0.7 of the time of the bytes on an H100 (67 TFLOP/s, 3.35 TB/s); from 40 on they bound
-// it. An element of a filter and of the windows cost 10 reads of shared memory for 64
+// row, which lie as far apart as the row has eights, so that the four pixels that a warp reads at a
+// time are neighbours, in different banks of shared memory, or lie in different rows. Each thread
+// has packs of four channels that lie 32 apart: the eight write 128 bytes at a time.
+// Floor: y written, and x read, once; 2 kh kw ic FLOP for each element of y. By arithmetic, with kh
+// kw ic = 27 the FLOP take 0.7 of the time of the bytes on an H100 (67 TFLOP/s, 3.35 TB/s); from 40
+// on they bound it. An element of a filter and of the windows cost 10 reads of shared memory for 64
 // multiply-adds, 0.6 of the time of these.
 template <int kPacks>
 __global__ void __launch_bounds__(kThreads)
     conv2d_forward_few_channels_kernel(const __grid_constant__ Conv2dMap map,
                                        const __grid_constant__ FewChannelsTiles tiles,
-                                       const float* x, const float* w, Epilogue out) {
+                                       const float* x, const float* w,
+                                       FewChannelsEpilogue<float> out) {
   ENGINE_DYNAMIC_SHARED(float, filters);
   float* lines = filters + tiles.steps * kFilterLine<kPacks>;
   const int first_channel = static_cast<int>(blockIdx.y) * kChannels<kPacks>;
   load_filters<kPacks>(map, tiles.steps, first_channel, w, filters);
 
   const int group = static_cast<int>(threadIdx.x) % kGroups;
-  const int first_pixel = static_cast<int>(threadIdx.x) / kGroups * kPixels;
-  const int row = first_pixel >> tiles.log_tile_w, column = first_pixel & (tile_width(tiles) - 1);
-  const int pixel_stride = map.stride_w * map.ic;
-  const float* window = lines + row * map.stride_h * tiles.line + column * pixel_stride;
+  const int eights = tile_width(tiles) / kPixels;  // a power of two
+  const int eight = static_cast<int>(threadIdx.x) / kGroups;
+  const int row = eight >> (tiles.log_tile_w - 3), column = eight & (eights - 1);
+  const int pixel_stride = eights * map.stride_w * map.ic;
+  const float* window = lines + row * map.stride_h * tiles.line + column * map.stride_w * map.ic;
   for (int index = static_cast<int>(blockIdx.x); index < tiles.count;
        index += static_cast<int>(gridDim.x)) {
     const FewChannelsTile tile = few_channels_tile(tiles, index);
@@ -113,13 +89,14 @@ __global__ void __launch_bounds__(kThreads)
     const std::int64_t line_of_y = (static_cast<std::int64_t>(tile.image) * map.oh + oh) * map.ow;
 #pragma unroll
     for (int p = 0; p < kPixels; ++p) {
-      if (ow + p >= map.ow) break;
+      const int pixel = ow + p * eights;
+      if (pixel >= map.ow) break;
 #pragma unroll
       for (int pack = 0; pack < kPacks; ++pack) {
         float four[4];
 #pragma unroll
         for (int k = 0; k < 4; ++k) four[k] = sums[p][4 * pack + k];
-        write_pack(out, map.oc, line_of_y + ow + p, first_channel + 32 * pack + 4 * group, four);
+        write_channels(out, map.oc, line_of_y + pixel, first_channel + 32 * pack + 4 * group, four);
       }
     }
   }
@@ -133,17 +110,11 @@ std::unique_ptr<Kernel> forward(const Conv2dPlan& plan, const FewChannelsPlan& c
   const LaunchConfig config{.grid = few_channels_grid(cut, plan, context, kPacks == 2 ? 4 : 6),
                             .block = dim3(kThreads),
                             .shared_bytes = static_cast<std::size_t>(cut.shared_bytes)};
-  const Activation activation = plan.activation;
   return make_kernel(
       [=](const Stream& stream, const Buffers& buffers) {
-        float* y = buffers.out<float>(0);
-        const Epilogue out{.bias = buffers.inputs.size() > 2 ? buffers.in<float>(2) : nullptr,
-                           .y = y,
-                           .activation = activation,
-                           .is_aligned = fits_pack<float, 4>(y, map.oc)};
         launch("conv2d_forward_few_channels_kernel", conv2d_forward_few_channels_kernel<kPacks>,
                config, stream_of(stream), map, tiles, buffers.in<float>(0), buffers.in<float>(1),
-               out);
+               few_channels_epilogue<float>(plan, buffers));
       },
       0, "few channels");
 }

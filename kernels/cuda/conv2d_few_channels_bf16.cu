@@ -1,5 +1,4 @@
 // Convolutions of 1 to 4 input channels, the first layers of nets: forward in bf16 on tensor cores.
-//
 #include "engine/core/cuda/launch.h"
 #include "engine/kernels/cuda/conv2d_few_channels.h"
 #include "engine/kernels/cuda/ptx/ldmatrix.h"
@@ -22,13 +21,6 @@ __host__ __device__ constexpr int padded_steps(int steps) {
 __host__ __device__ constexpr int filter_line(int steps) {
   return padded_steps(steps) + 8;
 }
-
-struct Epilogue {
-  const float* bias;  // or null
-  __nv_bfloat16* y;
-  Activation activation;
-  bool is_aligned;  // eight channels of y are a pack
-};
 
 // The channel, counted from the block's first, that column `n` of the block's kTiles products of 8
 // columns makes. A thread of a product has columns 2t and 2t + 1 of each (t = lane % 4); with this
@@ -108,38 +100,18 @@ __device__ void multiply(const FewChannelsTiles& tiles, const Bits* filters, con
   }
 }
 
-// Eight neighbouring channels of a pixel.
-__device__ inline void write_pack(const Epilogue& out, int oc, std::int64_t pixel, int channel,
-                                  const float (&sums)[8]) {
-  Pack<__nv_bfloat16, 8> result;
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const bool has_bias = out.bias != nullptr && channel + i < oc;
-    result.values[i] = store<__nv_bfloat16>(
-        activate(sums[i] + (has_bias ? out.bias[channel + i] : 0.0f), out.activation));
-  }
-  __nv_bfloat16* to = out.y + pixel * oc + channel;
-  if (out.is_aligned && channel < oc) {
-    *reinterpret_cast<Pack<__nv_bfloat16, 8>*>(to) = result;
-  } else {
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      if (channel + i < oc) to[i] = result.values[i];
-    }
-  }
-}
-
 // Blocks along y have 8 kTiles channels each, and keep their filters in shared memory for all their
 // tiles. A warp has 32 of its 128 pixels, the rows of two products; the matrix of windows is never
 // stored: a thread reads its elements from the lines of x, each for kTiles products. Floor: y
-// written, and x read, once. Bound by that as long as kh kw ic, rounded up to 16, stays below about
-// 160: for 32 pixels, 64 channels and 16 elements, shared memory moves 16 reads of windows and 16
-// of filters, 32 cycles, for 4096 bytes of y.
+// written, and x read, once. By arithmetic bound by that as long as kh kw ic, rounded up to 16,
+// stays below about 160: for 32 pixels, 64 channels and 16 elements, shared memory moves 16 reads
+// of windows and 16 of filters, 32 cycles, for 4096 bytes of y.
 template <int kTiles>
 __global__ void __launch_bounds__(kThreads)
     conv2d_forward_few_channels_mma_kernel(const __grid_constant__ Conv2dMap map,
                                            const __grid_constant__ FewChannelsTiles tiles,
-                                           const __nv_bfloat16* x, const Bits* w, Epilogue out) {
+                                           const __nv_bfloat16* x, const Bits* w,
+                                           FewChannelsEpilogue<__nv_bfloat16> out) {
   ENGINE_DYNAMIC_SHARED(Bits, filters);
   int* offsets = reinterpret_cast<int*>(filters + 8 * kTiles * filter_line(tiles.steps));
   Bits* lines = reinterpret_cast<Bits*>(offsets + padded_steps(tiles.steps));
@@ -178,7 +150,7 @@ __global__ void __launch_bounds__(kThreads)
         float eight[8];
 #pragma unroll
         for (int k = 0; k < 8; ++k) eight[k] = sums[i / 2][four + k / 2][i % 2 * 2 + k % 2];
-        write_pack(out, map.oc, at, first_channel + 8 * four + 8 * t, eight);
+        write_channels(out, map.oc, at, first_channel + 8 * four + 8 * t, eight);
       }
     }
   }
@@ -192,17 +164,12 @@ std::unique_ptr<Kernel> forward(const Conv2dPlan& plan, const FewChannelsPlan& c
   const LaunchConfig config{.grid = few_channels_grid(cut, plan, context, kTiles == 8 ? 4 : 6),
                             .block = dim3(kThreads),
                             .shared_bytes = static_cast<std::size_t>(cut.shared_bytes)};
-  const Activation activation = plan.activation;
   return make_kernel(
       [=](const Stream& stream, const Buffers& buffers) {
-        auto* y = buffers.out<__nv_bfloat16>(0);
-        const Epilogue out{.bias = buffers.inputs.size() > 2 ? buffers.in<float>(2) : nullptr,
-                           .y = y,
-                           .activation = activation,
-                           .is_aligned = fits_pack<__nv_bfloat16, 8>(y, map.oc)};
         launch("conv2d_forward_few_channels_mma_kernel",
                conv2d_forward_few_channels_mma_kernel<kTiles>, config, stream_of(stream), map,
-               tiles, buffers.in<__nv_bfloat16>(0), buffers.in<Bits>(1), out);
+               tiles, buffers.in<__nv_bfloat16>(0), buffers.in<Bits>(1),
+               few_channels_epilogue<__nv_bfloat16>(plan, buffers));
       },
       0, "few channels, tensor cores");
 }

@@ -1,6 +1,5 @@
 // Convolutions of 1 to 4 input channels: the gradient of the weights in f32.
 #include "engine/kernels/cuda/conv2d_few_channels.h"
-#include "engine/kernels/cuda/sum_parts.h"
 
 namespace engine::cuda {
 
@@ -10,18 +9,12 @@ constexpr int kTilePixels = 64;
 constexpr int kChannels = 64;  // of a block
 constexpr int kSteps = 7;      // elements of a filter that a thread has
 constexpr int kWarpSteps = 4 * kSteps;
-constexpr int kWarpSums = kSteps * 8 * 32;
+constexpr int kSums = kSteps * 8;  // of a thread
 constexpr int kMostWarps = 16;
 constexpr int kWarps = 8;       // at least, where the filters are short
 constexpr int kBlocksEach = 2;  // a multiprocessor
 
-// How the warps of a block share its work: `chunks` of them have different elements of the filters,
-// and `splits` groups of those have different pixels.
-struct Shares {
-  int chunks, splits;
-};
-
-Shares shares_of(int steps) {
+FewChannelsShares shares_of(int steps) {
   const int chunks = (steps + kWarpSteps - 1) / kWarpSteps;
   return {chunks, std::max(kWarps / chunks, 1)};
 }
@@ -45,36 +38,18 @@ __device__ void load_slopes(const Conv2dMap& map, const FewChannelsTiles& tiles,
   }
 }
 
-// Adds the sums of the other splits to those of split 0, one after the other.
-__device__ void add_splits(const Shares& shares, int chunk, int split, float* shared,
-                           float (&sums)[kSteps][8]) {
-  float* own = shared + chunk * kWarpSums + threadIdx.x % 32;
-  for (int other = 1; other < shares.splits; ++other) {
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < kSteps * 8; ++i) {
-      if (split == other) own[32 * i] = sums[i / 8][i % 8];
-    }
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < kSteps * 8; ++i) {
-      if (split == 0) sums[i / 8][i % 8] += own[32 * i];
-    }
-  }
-}
-
 // Blocks along y have 64 output channels each. A warp has 28 elements of each filter: eight threads
 // lie along the channels, with two packs of four each, and four along the elements, with seven. It
 // walks over the pixels of the tile, whose dy and part of x lie in shared memory.
 // Each block makes sums over its tiles; sum_parts() adds the blocks'.
-// Floor: dy and x read once, 2 kh kw ic FLOP for each element of dy. With kh kw ic = 27 the FLOP
-// take as long as the bytes of bf16 on an H100, and 0.7 of the time of those of f32; from 40 on
-// they bound f32 too. A pixel costs 9 reads of shared memory for 56 multiply-adds.
+// Floor: dy and x read once, 2 kh kw ic FLOP for each element of dy. By arithmetic, with kh kw ic =
+// 27 the FLOP take as long as the bytes of bf16 on an H100, and 0.7 of the time of those of f32;
+// from 40 on they bound f32 too. A pixel costs 9 reads of shared memory for 56 multiply-adds.
 __global__ void __launch_bounds__(32 * kMostWarps)
     conv2d_backward_weights_few_channels_kernel(const __grid_constant__ Conv2dMap map,
                                                 const __grid_constant__ FewChannelsTiles tiles,
-                                                Shares shares, const float* x, const float* dy,
-                                                float* parts) {
+                                                FewChannelsShares shares, const float* x,
+                                                const float* dy, float* parts) {
   ENGINE_DYNAMIC_SHARED(float, slopes);
   float* lines = slopes + kTilePixels * kChannels;
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
@@ -117,7 +92,8 @@ __global__ void __launch_bounds__(32 * kMostWarps)
       }
     }
   }
-  add_splits(shares, chunk, split, slopes, sums);
+  add_splits<kSums>(shares, chunk, split, slopes,
+                    [&](int i) -> float& { return sums[i / 8][i % 8]; });
   if (split != 0) return;
   float* to = parts + static_cast<std::int64_t>(blockIdx.x) * map.oc * tiles.steps;
 #pragma unroll
@@ -135,24 +111,14 @@ __global__ void __launch_bounds__(32 * kMostWarps)
 
 std::unique_ptr<Kernel> prepare_few_channels_weights_f32(const Conv2dPlan& plan,
                                                          const PrepareContext& context) {
-  const Conv2dMap map = conv2d_map(plan.problem);
-  const FewChannelsPlan cut = few_channels_plan(plan.direction, plan.problem, DType::f32);
-  const FewChannelsTiles tiles = cut.tiles;
-  const Shares shares = shares_of(tiles.steps);
-  const std::int64_t sums_bytes = shares.splits > 1 ? 4 * shares.chunks * kWarpSums : 0;
-  const LaunchConfig config{
-      .grid = few_channels_grid(cut, plan, context, kBlocksEach),
-      .block = dim3(static_cast<unsigned>(32 * shares.chunks * shares.splits)),
-      .shared_bytes = static_cast<std::size_t>(std::max(cut.shared_bytes, sums_bytes))};
-  const std::int64_t count = std::int64_t{map.oc} * tiles.steps;
-  return make_kernel(
-      [=](const Stream& stream, const Buffers& buffers) {
-        auto* parts = static_cast<float*>(buffers.scratch);
-        ENGINE_LAUNCH(conv2d_backward_weights_few_channels_kernel, config, stream_of(stream), map,
-                      tiles, shares, buffers.in<float>(0), buffers.in<float>(1), parts);
-        sum_parts(stream, parts, static_cast<int>(config.grid.x), count, buffers.out<float>(0));
-      },
-      std::int64_t{config.grid.x} * count * std::int64_t{sizeof(float)}, "few channels");
+  const std::int64_t steps = plan.problem.kh * plan.problem.kw * plan.problem.ic;
+  return few_channels_weights<kSums>(
+      plan, context, shares_of(static_cast<int>(steps)), kBlocksEach, "few channels",
+      [](const FewChannelsWork& work, const Stream& stream, const Buffers& buffers, float* parts) {
+        ENGINE_LAUNCH(conv2d_backward_weights_few_channels_kernel, work.config, stream_of(stream),
+                      work.map, work.tiles, work.shares, buffers.in<float>(0), buffers.in<float>(1),
+                      parts);
+      });
 }
 
 }  // namespace engine::cuda

@@ -1,9 +1,7 @@
 // Convolutions of 1 to 4 input channels: the gradient of the weights, from bf16 on tensor cores.
-//
 #include "engine/kernels/cuda/conv2d_few_channels.h"
 #include "engine/kernels/cuda/ptx/ldmatrix.h"
 #include "engine/kernels/cuda/ptx/mma.h"
-#include "engine/kernels/cuda/sum_parts.h"
 
 namespace engine::cuda {
 
@@ -15,18 +13,13 @@ constexpr int kLine = kChannels + 8;  // of dy in shared memory; the 8 spread pi
 constexpr int kWarpSteps = 32;        // elements of a filter: two products of 16 rows
 constexpr int kStep = 16;             // pixels that one product takes
 constexpr int kMostWarps = 5;
+constexpr int kBlocksEach = 4;  // a multiprocessor
 
 using Bits = std::uint16_t;  // of a bf16 number
 using Sums = float[2][8][4];
-constexpr int kWarpSums = 32 * 64;
+constexpr int kSums = 64;  // of a thread
 
-// How the warps of a block share its work: `chunks` of them have different elements of the filters,
-// and `splits` groups of those have different pixels.
-struct Shares {
-  int chunks, splits;
-};
-
-Shares shares_of(int steps) {
+FewChannelsShares shares_of(int steps) {
   const int chunks = (steps + kWarpSteps - 1) / kWarpSteps;
   return {chunks, chunks == 1 ? 4 : chunks == 2 ? 2 : 1};
 }
@@ -91,34 +84,18 @@ __device__ void multiply(const Bits* const (&windows)[4], const int (&offsets)[4
   }
 }
 
-// Adds the sums of the other splits to those of split 0, one after the other.
-__device__ void add_splits(const Shares& shares, int chunk, int split, float* shared, Sums& sums) {
-  float* own = shared + chunk * kWarpSums + threadIdx.x % 32;
-  for (int other = 1; other < shares.splits; ++other) {
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < 64; ++i) {
-      if (split == other) own[32 * i] = sums[i / 32][i / 4 % 8][i % 4];
-    }
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < 64; ++i) {
-      if (split == 0) sums[i / 32][i / 4 % 8][i % 4] += own[32 * i];
-    }
-  }
-}
-
 // Blocks along y have 64 output channels each. The products' rows are elements of the filters, 32
 // for a warp, their columns channels, and they sum over pixels, 16 at a time: a block's tiles of
 // 64, whose dy and part of x lie in shared memory. The matrix of windows is never stored. Each
 // block makes sums over its tiles; sum_parts() adds the blocks'. Floor: dy and x read once. Bound
-// by that up to kh kw ic of about 160: for 16 pixels, shared memory moves 16 reads of windows and
-// 16 of dy for each 32 elements, 32 cycles for 2048 bytes of dy.
+// by that, by arithmetic, up to kh kw ic of about 160: for 16 pixels, shared memory moves 16 reads
+// of windows and 16 of dy for each 32 elements, 32 cycles for 2048 bytes of dy.
 __global__ void __launch_bounds__(32 * kMostWarps)
     conv2d_backward_weights_few_channels_mma_kernel(const __grid_constant__ Conv2dMap map,
                                                     const __grid_constant__ FewChannelsTiles tiles,
-                                                    Shares shares, const __nv_bfloat16* x,
-                                                    const Bits* dy, bool is_aligned, float* parts) {
+                                                    FewChannelsShares shares,
+                                                    const __nv_bfloat16* x, const Bits* dy,
+                                                    bool is_aligned, float* parts) {
   ENGINE_DYNAMIC_SHARED(Bits, slopes);
   Bits* lines = slopes + kTilePixels * kLine;
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
@@ -158,7 +135,8 @@ __global__ void __launch_bounds__(32 * kMostWarps)
       multiply(windows, offsets, slope_row + first * kLine * static_cast<int>(sizeof(Bits)), sums);
     }
   }
-  add_splits(shares, chunk, split, reinterpret_cast<float*>(slopes), sums);
+  add_splits<kSums>(shares, chunk, split, reinterpret_cast<float*>(slopes),
+                    [&](int i) -> float& { return sums[i / 32][i / 4 % 8][i % 4]; });
   if (split != 0) return;
   float* to = parts + static_cast<std::int64_t>(blockIdx.x) * map.oc * tiles.steps;
 #pragma unroll
@@ -175,27 +153,16 @@ __global__ void __launch_bounds__(32 * kMostWarps)
 
 std::unique_ptr<Kernel> prepare_few_channels_weights_bf16(const Conv2dPlan& plan,
                                                           const PrepareContext& context) {
-  const Conv2dMap map = conv2d_map(plan.problem);
-  const FewChannelsPlan cut = few_channels_plan(plan.direction, plan.problem, DType::bf16);
-  const FewChannelsTiles tiles = cut.tiles;
-  const Shares shares = shares_of(tiles.steps);
-  const std::int64_t sums_bytes = shares.splits > 1 ? 4 * shares.chunks * kWarpSums : 0;
-  const LaunchConfig config{
-      .grid = few_channels_grid(cut, plan, context, 4),
-      .block = dim3(static_cast<unsigned>(32 * shares.chunks * shares.splits)),
-      .shared_bytes = static_cast<std::size_t>(std::max(cut.shared_bytes, sums_bytes))};
-  const std::int64_t count = std::int64_t{map.oc} * tiles.steps;
-  return make_kernel(
-      [=](const Stream& stream, const Buffers& buffers) {
-        auto* parts = static_cast<float*>(buffers.scratch);
+  const std::int64_t steps = plan.problem.kh * plan.problem.kw * plan.problem.ic;
+  return few_channels_weights<kSums>(
+      plan, context, shares_of(static_cast<int>(steps)), kBlocksEach, "few channels, tensor cores",
+      [](const FewChannelsWork& work, const Stream& stream, const Buffers& buffers, float* parts) {
         const Bits* dy = buffers.in<Bits>(1);
-        ENGINE_LAUNCH(conv2d_backward_weights_few_channels_mma_kernel, config, stream_of(stream),
-                      map, tiles, shares, buffers.in<__nv_bfloat16>(0), dy,
-                      (fits_pack<Bits, 8>(dy, map.oc)), parts);
-        sum_parts(stream, parts, static_cast<int>(config.grid.x), count, buffers.out<float>(0));
-      },
-      std::int64_t{config.grid.x} * count * std::int64_t{sizeof(float)},
-      "few channels, tensor cores");
+        ENGINE_LAUNCH(conv2d_backward_weights_few_channels_mma_kernel, work.config,
+                      stream_of(stream), work.map, work.tiles, work.shares,
+                      buffers.in<__nv_bfloat16>(0), dy, (fits_pack<Bits, 8>(dy, work.map.oc)),
+                      parts);
+      });
 }
 
 }  // namespace engine::cuda
