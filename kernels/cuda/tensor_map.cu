@@ -1,3 +1,5 @@
+#include <string>
+
 #include "engine/core/cuda/check.h"
 #include "engine/kernels/cuda/tensor_map.h"
 
@@ -29,7 +31,14 @@ CUtensorMap TensorMapEncoder::encode(const void* data, int rank, const std::int6
       CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
       CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) {
-    throw CudaError(join("cuda: cuTensorMapEncodeTiled: error ", static_cast<int>(result)));
+    const auto list = [&](const auto* values) {
+      std::string text;
+      for (int i = 0; i < rank; ++i) text += join(i == 0 ? "" : " x ", values[i]);
+      return text;
+    };
+    throw CudaError(join("cuda: cuTensorMapEncodeTiled takes no bf16 tensor of ", list(sizes),
+                         " at ", data, " in boxes of ", list(box), " (innermost first): error ",
+                         static_cast<int>(result)));
   }
   return map;
 }
