@@ -47,12 +47,13 @@ def write_pictures(folder, size):
 
 
 def read_ppm(path):
+    import numpy
     import torch
     with open(path, "rb") as file:
         data = file.read()
     head, pixels = data.split(b"255\n", 1)
     _, width, height = head.split()
-    flat = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).float()
+    flat = torch.from_numpy(numpy.frombuffer(pixels, numpy.uint8).astype(numpy.float32))
     return flat.view(1, int(height), int(width), 3).permute(0, 3, 1, 2)
 
 
@@ -157,6 +158,8 @@ def main():
     options = parser.parse_args()
     if options.pictures:
         return peer(options)
+    if not pathlib.Path(options.binary).exists():
+        sys.exit(f"{options.binary} is missing: cmake --build build --target style_transfer")
     with tempfile.TemporaryDirectory() as folder:
         write_pictures(folder, options.size)
         for precision in options.precision.split(","):
