@@ -9,6 +9,8 @@ struct Gpu {
   // Of the code of this build that runs there: 10 major + minor; 90 only with code for 9.0a.
   int capability = 80;
   int multiprocessors = 108;
+  // KiB of shared memory of a multiprocessor. Of the GPU, not of the code: 8.6 runs 8.0's with 100.
+  int shared_kib = 164;
 };
 
 // Throws where the device is no CUDA device.

@@ -22,13 +22,10 @@ constexpr Conv2dMmaTile kMmaTiles[] = {
     {128, 32, 2, 80, 0.55},
 };
 
-// Blocks that share a multiprocessor. Its shared memory (CUDA C++ Programming Guide, "Compute
-// Capabilities") has room for them and 1 KiB more each.
+// Blocks that share a multiprocessor. Its shared memory has room for them and 1 KiB more each (CUDA
+// C++ Programming Guide, "Compute Capabilities").
 std::int64_t blocks_of(const Conv2dMmaTile& tile, const Gpu& gpu) {
-  const int family = gpu.capability / 10;
-  const bool is_large = family == 9 || family == 10;
-  const int kib = is_large ? 228 : gpu.capability == 80 || gpu.capability == 87 ? 164 : 100;
-  return std::clamp(kib / (tile.shared_kib + 1), 1, tile.most_blocks);
+  return std::clamp(gpu.shared_kib / (tile.shared_kib + 1), 1, tile.most_blocks);
 }
 
 // The product of mma as its grid sees it: gradients of the data with a stride are one product for

@@ -218,7 +218,8 @@ Gpu gpu_of(const Device& device) {
   return {.capability =
               cuda::code_for(attribute(cudaDevAttrComputeCapabilityMajor),
                              attribute(cudaDevAttrComputeCapabilityMinor), cuda::built_targets()),
-          .multiprocessors = attribute(cudaDevAttrMultiProcessorCount)};
+          .multiprocessors = attribute(cudaDevAttrMultiProcessorCount),
+          .shared_kib = attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor) / 1024};
 }
 
 std::string cuda_problem() {

@@ -7,7 +7,8 @@
 namespace engine::cuda {
 namespace {
 
-constexpr Gpu kA100 = {.capability = 80, .multiprocessors = 108};
+constexpr Gpu kA100 = {.capability = 80, .multiprocessors = 108, .shared_kib = 164};
+constexpr Gpu kH100 = {.capability = 90, .multiprocessors = 132, .shared_kib = 228};
 
 Conv2dProblem problem(const Shape& x, const Shape& w, const Conv2dGeometry& geometry = {}) {
   return conv2d_problem("conv2d", x, w, geometry);
@@ -89,10 +90,24 @@ TEST(Conv2dChoice, TilesFollowTheProblem) {
   EXPECT_EQ(mma(weights, 64, 32, 64, 64), "mma 64x64, 32 splits");
 }
 
+// A GPU of 8.6 runs the code for 8.0, with fewer blocks at a time.
+TEST(Conv2dChoice, SharedMemoryIsThatOfTheGpu) {
+  const auto with = [](int shared_kib, Conv2dDirection direction, const Conv2dProblem& p) {
+    const Gpu gpu{.capability = 80, .multiprocessors = 108, .shared_kib = shared_kib};
+    return join(choose_conv2d({direction, p, DType::bf16, gpu}));
+  };
+  const Conv2dProblem deep = problem({1, 14, 14, 512}, {512, 3, 3, 512}, {.padding = 1});
+  EXPECT_EQ(with(100, Conv2dDirection::forward, deep), "mma 128x64, 6 splits");
+  EXPECT_EQ(with(164, Conv2dDirection::forward, deep), "mma 128x128, 12 splits");
+  const Conv2dProblem wide = problem({64, 32, 32, 64}, {64, 3, 3, 64}, {.padding = 1});
+  EXPECT_EQ(with(100, Conv2dDirection::backward_weights, wide), "mma 64x64, 24 splits");
+  EXPECT_EQ(with(164, Conv2dDirection::backward_weights, wide), "mma 64x64, 32 splits");
+}
+
 TEST(Conv2dChoice, WgmmaOnHopper) {
   const auto h100 = [](const Conv2dProblem& p, DType dtype = DType::bf16,
                        Conv2dDirection direction = Conv2dDirection::forward) {
-    return join(choose_conv2d({direction, p, dtype, {.capability = 90, .multiprocessors = 132}}));
+    return join(choose_conv2d({direction, p, dtype, kH100}));
   };
   const auto same = [](std::int64_t n, std::int64_t size, std::int64_t ic, std::int64_t oc) {
     return problem({n, size, size, ic}, {oc, 3, 3, ic}, {.padding = 1});

@@ -7,8 +7,8 @@
 namespace engine::cuda {
 namespace {
 
-constexpr Gpu kA100{.capability = 80, .multiprocessors = 108};
-constexpr Gpu kH100{.capability = 90, .multiprocessors = 132};
+constexpr Gpu kA100{.capability = 80, .multiprocessors = 108, .shared_kib = 164};
+constexpr Gpu kH100{.capability = 90, .multiprocessors = 132, .shared_kib = 228};
 
 std::string chosen(const MatmulQuery& query) {
   return join(choose_matmul(query));

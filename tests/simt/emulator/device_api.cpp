@@ -35,6 +35,8 @@ constexpr ErrorText kErrors[] = {
     ENGINE_SIMT_ERROR(cudaErrorNoDevice, "no CUDA-capable device is detected"),
     ENGINE_SIMT_ERROR(cudaErrorInvalidDevice, "invalid device ordinal"),
     ENGINE_SIMT_ERROR(cudaErrorNoKernelImageForDevice, "no kernel image is available"),
+    ENGINE_SIMT_ERROR(cudaErrorUnsupportedPtxVersion, "the PTX is newer than the driver"),
+    ENGINE_SIMT_ERROR(cudaErrorJitCompilerNotFound, "PTX compiler library not found"),
     ENGINE_SIMT_ERROR(cudaErrorLaunchFailure, "unspecified launch failure"),
     ENGINE_SIMT_ERROR(cudaErrorNotSupported, "operation not supported"),
     ENGINE_SIMT_ERROR(cudaErrorStreamCaptureUnsupported, "not permitted while capturing"),
@@ -163,7 +165,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->regsPerBlock = 65536;
   properties->sharedMemPerBlock = kDefaultDynamicShared;
   properties->sharedMemPerBlockOptin = kMaxDynamicShared;
-  properties->sharedMemPerMultiprocessor = 228 << 10;
+  properties->sharedMemPerMultiprocessor = kMultiprocessorShared;
   properties->totalGlobalMem = machine().memory_bytes;
   properties->l2CacheSize = 50 << 20;
   properties->cooperativeLaunch = 1;
@@ -182,6 +184,9 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
       break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
       *value = kMaxDynamicShared;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+      *value = kMultiprocessorShared;
       break;
     case cudaDevAttrMaxThreadsPerBlock:
       *value = 1024;

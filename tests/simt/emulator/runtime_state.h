@@ -23,6 +23,7 @@ void forget_planned_failures();
 // Of compute capability 9.0.
 constexpr int kMaxDynamicShared = 232448;  // 227 KB
 constexpr int kDefaultDynamicShared = 48 << 10;
+constexpr int kMultiprocessorShared = 228 << 10;
 
 std::string describe_mbarrier(std::uint32_t address, Block* block);
 
