@@ -32,6 +32,13 @@ std::string words_for(cudaError_t error) {
     case cudaErrorNoKernelImageForDevice:
       return "this library has no code for this GPU: build it for its compute capability "
              "(ENGINE_CUDA_ARCHITECTURES)";
+    case cudaErrorUnsupportedPtxVersion:
+      return "the driver cannot compile this build's PTX: update it, or build for this GPU "
+             "(ENGINE_CUDA_ARCHITECTURES)";
+    case cudaErrorJitCompilerNotFound:
+      return "the driver's PTX compiler (libnvidia-ptxjitcompiler) is missing: install it, or "
+             "build "
+             "for this GPU (ENGINE_CUDA_ARCHITECTURES)";
     case cudaErrorMemoryAllocation:
       return "out of memory on the GPU";
     default:

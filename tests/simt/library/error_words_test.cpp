@@ -185,5 +185,22 @@ TEST_F(ErrorWords, ALaunchThatFailsNamesKernelAndConfiguration) {
   expect_in("\n  grid (", text);
 }
 
+// A driver that is new enough for the toolkit's calls may still be too old for its PTX, which runs
+// on GPUs that the build has no machine code for.
+TEST_F(ErrorWords, PtxThatTheDriverCannotCompile) {
+  Graph graph;
+  graph.output("numbers", random_uniform(graph, "numbers", {1000}));
+  Store store(Device::cuda());
+  const auto words = [&](cudaError_t error) {
+    simt::fail_calls("cudaLaunchKernelEx", error, 2);
+    Executable step = compile(graph, store);
+    return first_line(text_of<CudaError>([&] { step.run(); }));
+  };
+  expect_in("the driver cannot compile this build's PTX: update it, or build for this GPU",
+            words(cudaErrorUnsupportedPtxVersion));
+  expect_in("the driver's PTX compiler (libnvidia-ptxjitcompiler) is missing",
+            words(cudaErrorJitCompilerNotFound));
+}
+
 }  // namespace
 }  // namespace engine
