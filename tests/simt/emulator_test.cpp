@@ -154,6 +154,92 @@ TEST_F(EmulatorTest, LiveBytesAreCounted) {
   EXPECT_EQ(live_device_bytes(), before + 40);
 }
 
+// --- several devices
+// ------------------------------------------------------------------------------
+
+class DeviceTest : public EmulatorTest {
+ protected:
+  DeviceTest() {
+    machine().gpus = 2;
+    cudaSetDevice(1);
+    cudaMalloc(&there, 4000);
+    cudaMemset(there, 0, 4000);
+    cudaStreamCreate(&stream_there);
+    cudaEventCreate(&event_there);
+    cudaSetDevice(0);
+    cudaMalloc(&here, 4000);
+    cudaMemset(here, 0, 4000);
+    EXPECT_TRUE(reports().empty());
+  }
+  ~DeviceTest() override {
+    cudaFree(here);
+    cudaFree(there);
+    cudaEventDestroy(event_there);
+    cudaStreamDestroy(stream_there);
+  }
+  // Forgets it.
+  void expect_report(const std::string& text) {
+    ASSERT_EQ(reports().size(), 1u) << text;
+    EXPECT_EQ(reports()[0].kind, "device");
+    EXPECT_EQ(reports()[0].text, text);
+    reset();
+    machine().gpus = 2;
+  }
+
+  float *here = nullptr, *there = nullptr;
+  cudaStream_t stream_there = nullptr;
+  cudaEvent_t event_there = nullptr;
+};
+
+TEST_F(DeviceTest, WorkIsGivenToTheDeviceThatItBelongsTo) {
+  EXPECT_THROW(scale_add(here, here, 1, 1, 1000, stream_there), CudaError);
+  expect_report("the current device is on cuda:0, the stream on cuda:1");
+  EXPECT_THROW(scale_add(here, there, 1, 1, 1000, nullptr), CudaError);
+  ASSERT_FALSE(reports().empty());
+  EXPECT_EQ(reports()[0].kind, "device");
+  EXPECT_NE(reports()[0].text.find("a 4000-byte allocation of cuda:1"), std::string::npos);
+  EXPECT_NE(reports()[0].text.find("scale_add_kernel"), std::string::npos);
+  reset();
+  machine().gpus = 2;
+  EXPECT_NE(cudaMemsetAsync(there, 0, 4000, nullptr), cudaSuccess);
+  expect_report("memory is on cuda:1, the filling stream on cuda:0");
+  EXPECT_NE(cudaFreeAsync(here, stream_there), cudaSuccess);
+  expect_report("memory is on cuda:0, the freeing stream on cuda:1");
+  EXPECT_NE(cudaEventRecord(event_there, nullptr), cudaSuccess);
+  expect_report("the event is on cuda:1, its stream on cuda:0");
+  // Copies and waits go between devices.
+  EXPECT_EQ(cudaMemcpyAsync(here, there, 4000, cudaMemcpyDefault, stream_there), cudaSuccess);
+  EXPECT_EQ(cudaEventRecord(event_there, stream_there), cudaSuccess);
+  EXPECT_EQ(cudaStreamWaitEvent(nullptr, event_there, 0), cudaSuccess);
+  EXPECT_TRUE(reports().empty());
+}
+
+TEST_F(DeviceTest, ContextsAreMadeByTheCallsThatMakeThem) {
+  reset();
+  machine().gpus = 3;
+  int device = -1, count = 0;
+  cudaGetDevice(&device);
+  cudaGetDeviceCount(&count);
+  EXPECT_EQ(device, 0);
+  EXPECT_TRUE(devices_with_context().empty());
+  cudaInitDevice(2, 0, 0);
+  cudaGetDevice(&device);
+  EXPECT_EQ(device, 0);
+  EXPECT_EQ(devices_with_context(), std::set<int>{2});
+  cudaSetDevice(1);
+  EXPECT_EQ(devices_with_context(), (std::set<int>{1, 2}));
+  EXPECT_EQ(cudaSetDevice(3), cudaErrorInvalidDevice);
+  cudaGetDevice(&device);
+  EXPECT_EQ(device, 1);
+  reset();
+  cudaDeviceSynchronize();
+  EXPECT_TRUE(devices_with_context().empty());
+  float* p = nullptr;
+  cudaMalloc(&p, 4);
+  EXPECT_EQ(devices_with_context(), std::set<int>{0});
+  cudaFree(p);
+}
+
 // --- order between blocks
 // --------------------------------------------------------------------------
 

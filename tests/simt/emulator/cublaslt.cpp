@@ -107,11 +107,11 @@ using namespace engine::simt;
 extern "C" {
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
-  *handle = reinterpret_cast<cublasLtHandle_t>(new char);
+  *handle = reinterpret_cast<cublasLtHandle_t>(new int(used_device()));
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
-  delete reinterpret_cast<char*>(handle);
+  delete reinterpret_cast<int*>(handle);
   return CUBLAS_STATUS_SUCCESS;
 }
 const char* cublasLtGetStatusString(cublasStatus_t status) {
@@ -188,17 +188,22 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, const void* alpha,
-                              const void* a, cublasLtMatrixLayout_t a_layout, const void* b,
-                              cublasLtMatrixLayout_t b_layout, const void* beta, const void*,
-                              cublasLtMatrixLayout_t, void* d, cublasLtMatrixLayout_t d_layout,
-                              const cublasLtMatmulAlgo_t*, void* workspace, size_t workspace_bytes,
-                              cudaStream_t stream) {
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t product,
+                              const void* alpha, const void* a, cublasLtMatrixLayout_t a_layout,
+                              const void* b, cublasLtMatrixLayout_t b_layout, const void* beta,
+                              const void*, cublasLtMatrixLayout_t, void* d,
+                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t*,
+                              void* workspace, size_t workspace_bytes, cudaStream_t stream) {
   const Product known = as<Product>(product);
   if (!fits(known, as<Layout>(a_layout), as<Layout>(b_layout), as<Layout>(d_layout)) ||
       *static_cast<const float*>(alpha) != 1 || *static_cast<const float*>(beta) != 0 ||
       workspace_bytes < kWorkspace) {
     return CUBLAS_STATUS_INVALID_VALUE;
+  }
+  const int device = *reinterpret_cast<const int*>(handle);
+  if (check_device(device, device_of(stream), "the stream", "the cuBLASLt handle") ||
+      check_memory_device(device, d, "the cuBLASLt handle")) {
+    return CUBLAS_STATUS_EXECUTION_FAILED;
   }
   const auto matrix = [](const void* data, cublasLtMatrixLayout_t layout, cublasOperation_t op) {
     return Matrix{as<Layout>(layout), static_cast<char*>(const_cast<void*>(data)),

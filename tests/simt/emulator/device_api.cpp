@@ -34,6 +34,7 @@ constexpr ErrorText kErrors[] = {
     ENGINE_SIMT_ERROR(cudaErrorDevicesUnavailable, "devices are busy or unavailable"),
     ENGINE_SIMT_ERROR(cudaErrorNoDevice, "no CUDA-capable device is detected"),
     ENGINE_SIMT_ERROR(cudaErrorInvalidDevice, "invalid device ordinal"),
+    ENGINE_SIMT_ERROR(cudaErrorInvalidResourceHandle, "invalid resource handle"),
     ENGINE_SIMT_ERROR(cudaErrorNoKernelImageForDevice, "no kernel image is available"),
     ENGINE_SIMT_ERROR(cudaErrorUnsupportedPtxVersion, "the PTX is newer than the driver"),
     ENGINE_SIMT_ERROR(cudaErrorJitCompilerNotFound, "PTX compiler library not found"),
@@ -57,13 +58,13 @@ int driver_version() {
   return machine().driver_version < 0 ? CUDART_VERSION : machine().driver_version;
 }
 
+}  // namespace
+
 // A driver runs what toolkits of its major version made.
 cudaError_t check_driver() {
   if (driver_version() / 1000 < CUDART_VERSION / 1000) return cudaErrorInsufficientDriver;
   return machine().gpus > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
-
-}  // namespace
 
 Machine& machine() {
   static Machine only;
@@ -118,18 +119,6 @@ const char* cudaGetErrorString(cudaError_t error) {
 
 // --- the device ----------------------------------------------------------------------------------
 
-cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
-  return cudaSuccess;
-}
-cudaError_t cudaSetDevice(int device) {
-  if (const cudaError_t error = check_driver()) return returned(error);
-  return device == 0 ? cudaSuccess : returned(cudaErrorInvalidDevice);
-}
-cudaError_t cudaInitDevice(int device, unsigned, unsigned) {
-  if (const cudaError_t error = planned_failure("cudaInitDevice")) return error;
-  return cudaSetDevice(device);
-}
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 0;
   if (const cudaError_t error = planned_failure("cudaGetDeviceCount")) return error;
@@ -197,7 +186,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   return cudaSuccess;
 }
 
-// Every allocation is made on its own, so a pool holds nothing; its handle is a device's number.
+// Every allocation is made on its own, so a pool holds nothing; its handle is its device's number
+// plus one.
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
   if (const cudaError_t error = planned_failure("cudaMemPoolCreate")) return error;
   *pool = reinterpret_cast<cudaMemPool_t>(static_cast<std::intptr_t>(properties->location.id + 1));

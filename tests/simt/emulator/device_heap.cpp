@@ -44,6 +44,10 @@ std::size_t pages(std::size_t bytes) {
   return (padded(bytes) + kPage - 1) / kPage;
 }
 
+char* first_page(const Allocation& allocation) {
+  return allocation.start + padded(allocation.bytes) - pages(allocation.bytes) * kPage;
+}
+
 void check_canary(const Allocation& allocation) {
   char* const end = allocation.start + padded(allocation.bytes);
   for (char* p = allocation.start + allocation.bytes; p < end; p++) {
@@ -78,7 +82,7 @@ bool find_allocation(const void* p, Allocation& found) {
   return true;
 }
 
-void* heap_allocate(std::size_t bytes) {
+void* heap_allocate(std::size_t bytes, int device) {
   Heap& h = heap();
   const std::size_t count = pages(bytes), mapped = count * kPage;
   if (mapped > kDeviceHeapBytes) return nullptr;
@@ -89,7 +93,7 @@ void* heap_allocate(std::size_t bytes) {
   std::memset(base, kPoison, mapped);
   char* const start = base + mapped - padded(bytes);
   const auto id = static_cast<std::uint32_t>(h.allocations.size());
-  h.allocations.push_back({start, bytes, true});
+  h.allocations.push_back({start, bytes, true, device});
   h.live.insert(id);
   std::fill_n(h.page_owner.begin() + (base - h.low) / kPage, count, id);
   h.live_bytes += bytes;
@@ -107,10 +111,25 @@ bool heap_free(void* p) {
   h.live.erase(id);
   h.live_bytes -= allocation.bytes;
   const std::size_t mapped = pages(allocation.bytes) * kPage;
-  char* const base = allocation.start + padded(allocation.bytes) - mapped;
+  char* const base = first_page(allocation);
   mprotect(base, mapped, PROT_NONE);
   madvise(base, mapped, MADV_DONTNEED);
   return true;
+}
+
+void close_memory_of_others(int device) {
+  for (std::uint32_t id : heap().live) {
+    const Allocation& allocation = heap().allocations[id];
+    if (allocation.device == device) continue;
+    mprotect(first_page(allocation), pages(allocation.bytes) * kPage, PROT_NONE);
+  }
+}
+
+void open_all_memory() {
+  for (std::uint32_t id : heap().live) {
+    const Allocation& allocation = heap().allocations[id];
+    mprotect(first_page(allocation), pages(allocation.bytes) * kPage, PROT_READ | PROT_WRITE);
+  }
 }
 
 void check_canaries() {

@@ -11,10 +11,12 @@ struct Allocation {
   char* start = nullptr;
   std::size_t bytes = 0;
   bool live = false;
+  int device = 0;
 };
 
-void* heap_allocate(std::size_t bytes);  // null when the 16 GiB of address space are used up
-bool heap_free(void* p);                 // false: not the start of a live allocation
+// Null when the 16 GiB of address space, which all devices share, are used up.
+void* heap_allocate(std::size_t bytes, int device);
+bool heap_free(void* p);  // false: not the start of a live allocation
 
 bool in_device_heap(const void* p);
 std::size_t device_heap_offset(const void* p);
@@ -22,6 +24,10 @@ constexpr std::size_t kDeviceHeapBytes = std::size_t{16} << 30;
 
 // The allocation that p lies in, or whose guard pages it lies in.
 bool find_allocation(const void* p, Allocation& found);
+
+// While a kernel runs, accesses to what is on other devices fault.
+void close_memory_of_others(int device);
+void open_all_memory();
 
 // Reports writes between the ends of allocations and their guard pages.
 void check_canaries();

@@ -39,6 +39,10 @@ void on_fault(int signal_number, siginfo_t* info, void*) {
       fail("use-after-free", "global access %td bytes into a freed %zu-byte allocation",
            p - allocation.start, allocation.bytes);
     }
+    if (p >= allocation.start && p < allocation.start + allocation.bytes) {
+      fail("device", "global access to a %zu-byte allocation of cuda:%d, which is another device",
+           allocation.bytes, allocation.device);
+    }
     if (p < allocation.start) {
       fail("out-of-bounds", "global access %td bytes before a %zu-byte allocation",
            allocation.start - p, allocation.bytes);

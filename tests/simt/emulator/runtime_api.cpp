@@ -15,7 +15,7 @@
 namespace engine::simt {
 namespace {
 
-std::map<const void*, int> dynamic_shared_limits;
+std::map<std::pair<const void*, int>, int> dynamic_shared_limits;  // of a kernel and a device
 
 cudaError_t check_range(const void* p, std::size_t bytes, const char* what) {
   if (!in_device_heap(p)) return cudaSuccess;
@@ -46,6 +46,15 @@ bool is_valid(const LaunchInfo& info) {
          grid.x % info.cluster.x == 0;
 }
 
+cudaError_t allocate(void** p, std::size_t bytes, int device) {
+  if (sticky_error() != cudaSuccess) return returned(sticky_error());
+  if (const cudaError_t error = refuse_while_capturing("an allocation")) return error;
+  runtime_counters.allocations++;
+  *p = bytes && live_device_bytes() + bytes <= machine().memory_bytes ? heap_allocate(bytes, device)
+                                                                      : nullptr;
+  return *p || !bytes ? cudaSuccess : returned(cudaErrorMemoryAllocation);
+}
+
 }  // namespace
 
 cudaError_t enqueue_launch(LaunchInfo info, cudaStream_t stream, std::shared_ptr<void> arguments) {
@@ -58,15 +67,22 @@ cudaError_t enqueue_launch(LaunchInfo info, cudaStream_t stream, std::shared_ptr
            info.block.z, info.cluster.x, info.cluster.y, info.cluster.z);
     return returned(cudaErrorInvalidConfiguration);
   }
-  const auto found = dynamic_shared_limits.find(info.function);
+  if (const cudaError_t error =
+          check_device(device_of(stream), current_device(), "the current device", "the stream")) {
+    return error;
+  }
+  const auto found = dynamic_shared_limits.find({info.function, used_device()});
   const int limit = found == dynamic_shared_limits.end() ? kDefaultDynamicShared : found->second;
   if (info.shared_bytes > static_cast<std::size_t>(limit)) {
     report("launch", "%s: %zu bytes of dynamic shared memory, the limit of this kernel is %d",
            info.name, info.shared_bytes, limit);
     return returned(cudaErrorInvalidValue);
   }
-  return enqueue(stream, [info, arguments = std::move(arguments)] {
-    return run_launch(info) ? cudaSuccess : cudaErrorLaunchFailure;
+  return enqueue(stream, [info, device = current_device(), arguments = std::move(arguments)] {
+    if (machine().gpus > 1) close_memory_of_others(device);
+    const bool is_done = run_launch(info);
+    if (machine().gpus > 1) open_all_memory();
+    return is_done ? cudaSuccess : cudaErrorLaunchFailure;
   });
 }
 
@@ -88,13 +104,8 @@ extern "C" {
 // --- memory --------------------------------------------------------------------------------------
 
 cudaError_t cudaMalloc(void** p, size_t bytes) {
-  if (sticky_error() != cudaSuccess) return returned(sticky_error());
   if (const cudaError_t error = planned_failure("cudaMalloc")) return error;
-  if (const cudaError_t error = refuse_while_capturing("an allocation")) return error;
-  runtime_counters.allocations++;
-  *p = bytes && live_device_bytes() + bytes <= machine().memory_bytes ? heap_allocate(bytes)
-                                                                      : nullptr;
-  return *p || !bytes ? cudaSuccess : returned(cudaErrorMemoryAllocation);
+  return allocate(p, bytes, used_device());
 }
 cudaError_t cudaFree(void* p) {
   if (const cudaError_t error = refuse_while_capturing("cudaFree")) return error;
@@ -106,16 +117,25 @@ cudaError_t cudaFree(void* p) {
   }
   return returned(sticky_error());
 }
-cudaError_t cudaMallocAsync(void** p, size_t bytes, cudaStream_t) {
+cudaError_t cudaMallocAsync(void** p, size_t bytes, cudaStream_t stream) {
   if (const cudaError_t error = planned_failure("cudaMallocAsync")) return error;
-  return cudaMalloc(p, bytes);
+  return allocate(p, bytes, device_of(stream));
 }
-cudaError_t cudaMallocFromPoolAsync(void** p, size_t bytes, cudaMemPool_t pool, cudaStream_t) {
+cudaError_t cudaMallocFromPoolAsync(void** p, size_t bytes, cudaMemPool_t pool,
+                                    cudaStream_t stream) {
   if (const cudaError_t error = planned_failure("cudaMallocFromPoolAsync")) return error;
   if (pool == nullptr) return returned(cudaErrorInvalidValue);
-  return cudaMalloc(p, bytes);
+  const int device = static_cast<int>(reinterpret_cast<std::intptr_t>(pool)) - 1;
+  if (const cudaError_t error =
+          check_device(device, device_of(stream), "the stream", "the memory pool")) {
+    return error;
+  }
+  return allocate(p, bytes, device);
 }
 cudaError_t cudaFreeAsync(void* p, cudaStream_t stream) {
+  if (const cudaError_t error = check_memory_device(device_of(stream), p, "the freeing stream")) {
+    return error;
+  }
   return enqueue(stream, [p] {
     if (!p || heap_free(p)) return cudaSuccess;
     report("free", "cudaFreeAsync of a pointer that is not a live allocation");
@@ -152,6 +172,9 @@ cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind 
   return error != cudaSuccess ? error : returned(sticky_error());
 }
 cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t stream) {
+  if (const cudaError_t error = check_memory_device(device_of(stream), p, "the filling stream")) {
+    return error;
+  }
   return enqueue(stream, [=] {
     if (cudaError_t error = check_range(p, bytes, "memset")) return error;
     std::memset(p, value, bytes);
@@ -175,7 +198,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribute, int value) {
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
   if (value > kMaxDynamicShared) return returned(cudaErrorInvalidValue);
-  dynamic_shared_limits[function] = value;
+  dynamic_shared_limits[{function, used_device()}] = value;
   return cudaSuccess;
 }
 cudaError_t cudaFuncGetName(const char** name, const void* function) {

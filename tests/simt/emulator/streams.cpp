@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <deque>
+#include <memory>
 #include <set>
 
 #include "device_heap.h"
@@ -36,6 +37,7 @@ struct GraphNode {
 struct Graph {
   std::vector<GraphNode> nodes;
   bool is_invalid = false;  // something happened that cannot be captured
+  int device = 0;
 };
 
 struct Stream;
@@ -47,6 +49,7 @@ struct Capture {
 };
 
 struct Event {
+  int device = 0;
   std::uint64_t recorded = 0, done = 0;
   Stream* stream = nullptr;
   Capture capture;
@@ -57,9 +60,11 @@ struct Item {
   std::function<cudaError_t()> perform;
   Event* event = nullptr;
   std::uint64_t ticket = 0;
+  Stream* recorded_on = nullptr;  // kWait: where the ticket is
 };
 
 struct Stream {
+  int device = 0;  // the default stream is that of the current one
   std::deque<Item> items;
   unsigned flags = 0;
   Capture capture;
@@ -68,6 +73,7 @@ struct Stream {
 
 Stream null_stream;
 std::set<Stream*> streams;
+std::vector<std::unique_ptr<Event>> destroyed_events;  // streams may still wait for them
 cudaError_t sticky = cudaSuccess, last = cudaSuccess;
 
 Stream* stream_of(cudaStream_t stream) {
@@ -94,7 +100,10 @@ void drain(Stream* stream, const Event* until = nullptr, std::uint64_t ticket = 
         item.event->done = std::max(item.event->done, item.ticket);
         break;
       case Item::Kind::kWait:
-        if (item.event->done < item.ticket) drain(item.event->stream, item.event, item.ticket);
+        // A stream that is gone was drained, or forgotten by reset().
+        if (item.event->done < item.ticket && streams.count(item.recorded_on)) {
+          drain(item.recorded_on, item.event, item.ticket);
+        }
     }
   }
   stream->draining = false;
@@ -177,7 +186,8 @@ cudaError_t enqueue(cudaStream_t given, std::function<cudaError_t()> perform) {
     if (cudaError_t error = refuse_while_capturing("work on the default stream", true))
       return error;
     for (Stream* other : streams) {
-      if (!(other->flags & cudaStreamNonBlocking) && !other->capture.graph) drain(other);
+      const bool is_blocking = !(other->flags & cudaStreamNonBlocking) && !other->capture.graph;
+      if (is_blocking && other->device == used_device()) drain(other);
     }
   }
   runtime_counters.operations[stream == &null_stream ? nullptr : given]++;
@@ -187,6 +197,11 @@ cudaError_t enqueue(cudaStream_t given, std::function<cudaError_t()> perform) {
 
 bool is_capturing(cudaStream_t stream) {
   return stream_of(stream)->capture.graph != nullptr;
+}
+
+int device_of(cudaStream_t given) {
+  const Stream* const stream = stream_of(given);
+  return stream == &null_stream ? used_device() : stream->device;
 }
 
 cudaError_t refuse_while_capturing(const char* call, bool only_blocking) {
@@ -217,8 +232,10 @@ void reset() {
   forget_reported_places();
   for (Stream* stream : streams) stream->items.clear();
   null_stream.items.clear();
+  destroyed_events.clear();
   runtime_counters = Counters{};
   machine() = Machine{};
+  forget_devices();
   forget_planned_failures();
 }
 
@@ -238,6 +255,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   if (const cudaError_t error = planned_failure("cudaStreamCreateWithFlags")) return error;
   auto* created = new Stream;
   created->flags = flags;
+  created->device = used_device();
   streams.insert(created);
   *stream = reinterpret_cast<cudaStream_t>(created);
   return cudaSuccess;
@@ -283,21 +301,23 @@ cudaError_t cudaDeviceSynchronize() {
 // --- events --------------------------------------------------------------------------------------
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = reinterpret_cast<cudaEvent_t>(new Event);
+  *event = reinterpret_cast<cudaEvent_t>(new Event{.device = used_device()});
   return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   return cudaEventCreateWithFlags(event, 0);
 }
 cudaError_t cudaEventDestroy(cudaEvent_t given) {
-  auto* const event = reinterpret_cast<Event*>(given);
-  drain_all_streams();  // other streams may still wait for it
-  delete event;
+  destroyed_events.emplace_back(reinterpret_cast<Event*>(given));
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t given, cudaStream_t given_stream) {
   auto* const event = reinterpret_cast<Event*>(given);
   Stream* const stream = stream_of(given_stream);
+  if (const cudaError_t error =
+          check_device(device_of(given_stream), event->device, "the event", "its stream")) {
+    return error;
+  }
   event->capture = stream->capture;
   if (stream->capture.graph) return cudaSuccess;
   event->stream = stream;
@@ -318,7 +338,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t given_stream, cudaEvent_t given, un
     }
     return cudaSuccess;
   }
-  if (event->recorded) push(stream, {Item::Kind::kWait, {}, event, event->recorded});
+  if (event->recorded) push(stream, {Item::Kind::kWait, {}, event, event->recorded, event->stream});
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t given) {
@@ -345,7 +365,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t given, cudaStreamCaptureMode) {
   if (stream == &null_stream || stream->capture.graph) {
     return returned(cudaErrorStreamCaptureUnsupported);
   }
-  stream->capture = {new Graph, stream, {}};
+  stream->capture = {new Graph{.device = stream->device}, stream, {}};
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t given, cudaGraph_t* result) {
@@ -381,7 +401,9 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* result, cudaGraph_t graph, unsigned long long) {
   if (const cudaError_t error = planned_failure("cudaGraphInstantiate")) return error;
-  *result = reinterpret_cast<cudaGraphExec_t>(new Graph(*reinterpret_cast<Graph*>(graph)));
+  // Launches hold on to it after it was destroyed.
+  *result = reinterpret_cast<cudaGraphExec_t>(
+      new std::shared_ptr<Graph>(new Graph(*reinterpret_cast<Graph*>(graph))));
   return cudaSuccess;
 }
 cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
@@ -389,8 +411,12 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (const cudaError_t error = planned_failure("cudaGraphLaunch")) return error;
+  const std::shared_ptr<Graph> graph = *reinterpret_cast<std::shared_ptr<Graph>*>(executable);
+  if (const cudaError_t error =
+          check_device(graph->device, device_of(stream), "the stream", "the graph")) {
+    return error;
+  }
   runtime_counters.graph_launches++;
-  const auto* const graph = reinterpret_cast<Graph*>(executable);
   return enqueue(stream, [graph] { return run_graph(*graph); });
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
@@ -398,8 +424,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   return cudaSuccess;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
-  drain_all_streams();
-  delete reinterpret_cast<Graph*>(executable);
+  delete reinterpret_cast<std::shared_ptr<Graph>*>(executable);
   return cudaSuccess;
 }
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, size_t* count) {

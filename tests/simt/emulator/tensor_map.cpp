@@ -112,12 +112,3 @@ extern "C" CUresult cuTensorMapEncodeTiled(CUtensorMap* out, CUtensorMapDataType
   std::memcpy(static_cast<void*>(out), &map, sizeof map);
   return CUDA_SUCCESS;
 }
-
-extern "C" cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function,
-                                                        unsigned, unsigned long long,
-                                                        cudaDriverEntryPointQueryResult* status) {
-  const bool found = std::strcmp(symbol, "cuTensorMapEncodeTiled") == 0;
-  *function = found ? reinterpret_cast<void*>(cuTensorMapEncodeTiled) : nullptr;
-  if (status) *status = found ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
-  return cudaSuccess;
-}

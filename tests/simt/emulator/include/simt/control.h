@@ -37,12 +37,16 @@ const std::vector<Report>& reports();
 
 // The machine that the runtime claims to be on.
 struct Machine {
-  int gpus = 1;
+  int gpus = 1;              // all alike; memory, streams, events, pools and graphs belong to one
   int major = 9, minor = 0;  // compute capability
   int driver_version = -1;   // of CUDA: 12040 is 12.4; 0: no driver; -1: the toolkit's own
   std::size_t memory_bytes = std::size_t{16} << 30;  // of the GPU, at most these 16 GiB
 };
 Machine& machine();
+
+// Devices on which this process has made a context, which takes hundreds of megabytes of a real
+// one.
+const std::set<int>& devices_with_context();
 
 // The next `calls` calls of this function of the runtime, after `after` good ones, return `error`
 // (a cudaError_t) and do nothing. Of cudaMalloc, cudaMallocAsync, cudaMallocFromPoolAsync,
