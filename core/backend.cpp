@@ -1,5 +1,6 @@
 #include "engine/core/backend.h"
 
+#include <chrono>
 #include <cstring>
 #include <new>
 
@@ -10,6 +11,30 @@
 namespace engine {
 
 namespace {
+
+// Work is done when a call returns.
+class CpuMarker final : public Marker {
+ public:
+  void set(void*) override {}
+  void hold(void*) override {}
+};
+
+class CpuTimer final : public Timer {
+ public:
+  void mark(void*) override { marks_.push_back(Clock::now()); }
+  std::vector<double> take() override {
+    std::vector<double> seconds;
+    for (std::size_t i = 1; i < marks_.size(); ++i) {
+      seconds.push_back(std::chrono::duration<double>(marks_[i] - marks_[i - 1]).count());
+    }
+    marks_.clear();
+    return seconds;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::vector<Clock::time_point> marks_;
+};
 
 class CpuBackend final : public Backend {
  public:
@@ -29,6 +54,11 @@ class CpuBackend final : public Backend {
     if (bytes > 0) std::memset(data, 0, static_cast<std::size_t>(bytes));
   }
   void synchronize(int, void*) override {}
+  std::unique_ptr<Marker> make_marker(int) override { return std::make_unique<CpuMarker>(); }
+  void order_default_stream(int) override {}
+  std::unique_ptr<Timer> make_timer(int) override { return std::make_unique<CpuTimer>(); }
+  void push_device(int) override {}
+  void pop_device() noexcept override {}
   std::unique_ptr<Recording> record(int, const std::function<void(void*)>&) override {
     return nullptr;
   }

@@ -29,6 +29,19 @@ void Executable::Impl::finish_step(const Stream& stream) {
   }
 }
 
+void Executable::Impl::begin_work(const Stream& stream) {
+  void* const handle = stream.native_handle();
+  if (handle == nullptr) {
+    backend_of(device).order_default_stream(device.index());
+  } else {
+    last_work->hold(handle);
+  }
+}
+
+void Executable::Impl::end_work(const Stream& stream) {
+  last_work->set(stream.native_handle());
+}
+
 // Frozen is what this executable does not update, so its own updates leave its packed copies right.
 void Executable::Impl::note_updates() {
   if (!updates_parameters) return;
@@ -55,16 +68,25 @@ Executable& Executable::operator=(Executable&&) noexcept = default;
 Executable::~Executable() = default;
 
 void Executable::set_input(std::string_view name, const Tensor& value) {
+  own_input(name, value.type()).copy_from(value);
+}
+
+void Executable::set_input(std::string_view name, const Tensor& value, const Stream& stream) {
+  const Tensor own = own_input(name, value.type());
+  impl_->enqueue(stream, [&](bool) { own.copy_from(value, stream); });
+}
+
+// Makes the buffer, and has it read.
+Tensor Executable::own_input(std::string_view name, const TensorType& type) {
   const auto found = impl_->inputs.find(name);
   ENGINE_CHECK(found != impl_->inputs.end(), "set_input: there is no input \"", name, '"');
   detail::InputSlot& slot = found->second;
-  ENGINE_CHECK(value.type() == slot.type, "set_input: \"", name, "\" is ", slot.type,
-               ", given was ", value.type());
+  ENGINE_CHECK(type == slot.type, "set_input: \"", name, "\" is ", slot.type, ", given was ", type);
   if (!slot.own.defined()) {
     slot.own = Tensor::empty(slot.type.shape, slot.type.dtype, impl_->device);
   }
-  slot.own.copy_from(value);
   if (slot.bound.data() != slot.own.data()) bind_input(name, slot.own);
+  return slot.own;
 }
 
 void Executable::bind_input(std::string_view name, const Tensor& tensor) {
@@ -108,29 +130,23 @@ void Executable::run(std::int64_t steps) {
 void Executable::run(const Stream& stream, std::int64_t steps) {
   Impl& impl = *impl_;
   impl.check_ready();
-  if (impl.debug >= 2) {
+  impl.note_updates();
+  impl.enqueue(stream, [&](bool is_captured) {
+    if (impl.debug >= 2 && !is_captured) {
+      for (std::int64_t i = 0; i < steps; ++i) impl.run_step_in_words(stream);
+      return;
+    }
+    // In a caller's own capture the step becomes part of his recording, node by node.
+    if (!impl.is_recorded && !is_captured) impl.record_step();
     for (std::int64_t i = 0; i < steps; ++i) {
-      if (impl.debug >= 4) {
-        inspect([](const Node&, std::span<const Tensor>) {});
+      if (impl.recording && !is_captured) {
+        impl.recording->replay(stream.native_handle());
       } else {
-        impl.say(2, time_table(profile(1)));
+        impl.run_step(stream);
+        impl.finish_step(stream);
       }
     }
-    return;
-  }
-  // In a caller's own capture the step becomes part of his recording, node by node.
-  const bool is_captured =
-      backend_of(impl.device).is_capturing(impl.device.index(), stream.native_handle());
-  if (!impl.is_recorded && !is_captured) impl.record_step();
-  for (std::int64_t i = 0; i < steps; ++i) {
-    if (impl.recording && !is_captured) {
-      impl.recording->replay(stream.native_handle());
-    } else {
-      impl.run_step(stream);
-      impl.finish_step(stream);
-    }
-  }
-  impl.note_updates();
+  });
 }
 
 Tensor Executable::output(std::string_view name) const {

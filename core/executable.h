@@ -38,6 +38,16 @@ struct CompileOptions {
 // of its own (oneDNN takes small blocks in its calls) and checks nothing. One executable is used by
 // one thread at a time; different ones may run at once, over Stores of their own or over one that
 // none of them updates.
+//
+// Order on CUDA. Calls that enqueue return before the GPU is done. What one executable enqueues
+// runs in the order of its calls, whatever their streams. Every call of the engine that names no
+// stream (set_input(), run(), reading, copying, filling, saving or releasing tensors, stores,
+// executables) waits for all that executables have enqueued on the device, on anybody's stream;
+// reading, copying and filling are done when they return. So after run(stream) nothing has to be
+// synchronised before output(), Store::step(), save_checkpoint() or the destructor. The caller
+// orders what the engine does not see: his own accesses to tensors through Tensor::data() and
+// DLPack, two executables over one Store on two streams of his, and graphs that he captured and
+// launches.
 class Executable {
  public:
   Executable(Executable&&) noexcept;
@@ -47,10 +57,16 @@ class Executable {
   // Copies `value` into the executable's own buffer for this input. Throws on an unknown name,
   // shape or dtype.
   void set_input(std::string_view name, const Tensor& value);
+  // The same on `stream`, without waiting: `value` stays as it is until the copy is done. The first
+  // call for an input allocates.
+  void set_input(std::string_view name, const Tensor& value, const Stream& stream);
   // Reads this tensor's memory in every run from now on, without a copy.
   void bind_input(std::string_view name, const Tensor& tensor);
 
+  // Enqueues steps on the device's default stream.
   void run(std::int64_t steps = 1);
+  // Enqueues them on `stream`, and does not synchronise it unless CompileOptions::debug asks for
+  // times. In a capture of the caller's they become part of his graph, node by node.
   void run(const Stream& stream, std::int64_t steps = 1);
 
   // A named output; it shares the executable's memory and holds the latest run's value.
@@ -58,8 +74,8 @@ class Executable {
 
   // Runs one step node by node, calling `visit` with each node and its outputs as they are made.
   void inspect(const std::function<void(const Node& node, std::span<const Tensor> outputs)>& visit);
-  // Runs one step on copies of the state that it updates and names the first node whose output
-  // holds a NaN or infinity; "" when all are finite.
+  // Runs one step, puts the state back (also when it throws) and names the first node whose output
+  // held a NaN or infinity; "" when all were finite.
   std::string find_non_finite();
 
   struct NodeTime {
@@ -69,7 +85,7 @@ class Executable {
     double seconds = 0;  // per step
     Cost cost;
   };
-  // Runs `steps` steps with a timer around every node. CPU only.
+  // Runs `steps` steps, node by node, with a timer around every one.
   std::vector<NodeTime> profile(std::int64_t steps = 1);
 
   const Graph& graph() const;  // after all passes
@@ -80,6 +96,8 @@ class Executable {
   const Device& device() const;
 
  private:
+  Tensor own_input(std::string_view name, const TensorType& type);
+
   friend Executable build_executable(const Graph&, Store&, std::span<const FusionRule>,
                                      const CompileOptions&);
   struct Impl;

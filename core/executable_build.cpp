@@ -206,6 +206,8 @@ Executable build_executable(const Graph& source, Store& store, std::span<const F
   }
   impl->plan = plan_storage(
       impl->graph, [&](const StateSpec& spec) { return impl->is_frozen_state(spec.name); });
+  const CurrentDevice current(impl->device);
+  impl->last_work = backend_of(impl->device).make_marker(impl->device.index());
   impl->allocate(options);
   for (const StoragePlan::Copy& copy : impl->plan.copies) {
     impl->copies.push_back({impl->address[static_cast<std::size_t>(copy.from)],

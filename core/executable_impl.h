@@ -65,6 +65,7 @@ struct Executable::Impl {
   std::unique_ptr<Recording> recording;  // of one step; null: enqueue node by node
   bool is_recorded = false;              // an attempt was made
   std::uint64_t version = 0;
+  std::unique_ptr<Marker> last_work;  // of all that was enqueued
 
   // --- building ---
 
@@ -98,11 +99,38 @@ struct Executable::Impl {
 
   // --- running ---
 
+  // Calls work(is_captured), which enqueues on `stream`, with the device current and in order with
+  // what was enqueued elsewhere. Inside a caller's capture the order is his.
+  template <class Work>
+  void enqueue(const Stream& stream, const Work& work) {
+    const CurrentDevice current(device);
+    if (backend_of(device).is_capturing(device.index(), stream.native_handle())) {
+      work(true);
+      return;
+    }
+    begin_work(stream);
+    try {
+      work(false);
+    } catch (...) {
+      end_work(stream);
+      throw;
+    }
+    end_work(stream);
+  }
+  void begin_work(const Stream& stream);
+  void end_work(const Stream& stream);
   void check_ready() const;
   void run_step(const Stream& stream);
   void finish_step(const Stream& stream);
   void record_step();
   void note_updates();
+
+  // --- looking into it; these wait for the stream ---
+
+  using Visitor = std::function<void(const Node& node, std::span<const Tensor> outputs)>;
+  void visit_step(const Stream& stream, const Visitor& visit);
+  std::vector<NodeTime> time_steps(const Stream& stream, std::int64_t count);
+  void run_step_in_words(const Stream& stream);
 };
 
 }  // namespace engine

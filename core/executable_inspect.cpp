@@ -1,4 +1,3 @@
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <sstream>
@@ -9,8 +8,6 @@
 namespace engine {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // The first element that is NaN or infinite; -1 when there is none.
 std::int64_t first_non_finite(const Tensor& tensor) {
@@ -24,35 +21,74 @@ std::int64_t first_non_finite(const Tensor& tensor) {
 
 }  // namespace
 
-void Executable::inspect(
-    const std::function<void(const Node& node, std::span<const Tensor> outputs)>& visit) {
-  Impl& impl = *impl_;
-  impl.check_ready();
-  const Stream stream(impl.device);
-  for (detail::Step& step : impl.steps) {
-    impl.say(
-        4, join(step.node->name, ": ", step.node->op->name(), ' ', step.kernel->describe(), '\n'));
+void Executable::Impl::visit_step(const Stream& stream, const Visitor& visit) {
+  for (Step& step : steps) {
+    say(4, join(step.node->name, ": ", step.node->op->name(), ' ', step.kernel->describe(), '\n'));
     step.kernel->run(stream, step.buffers());
     stream.synchronize();
     std::vector<Tensor> outputs;
     for (std::size_t i = 0; i < step.outputs.size(); ++i) {
-      outputs.push_back(impl.tensor_at(step.outputs[i], step.node->outputs[i]));
+      outputs.push_back(tensor_at(step.outputs[i], step.node->outputs[i]));
     }
     visit(*step.node, outputs);
   }
-  impl.finish_step(stream);
-  impl.note_updates();
+  finish_step(stream);
+}
+
+std::vector<Executable::NodeTime> Executable::Impl::time_steps(const Stream& stream,
+                                                               std::int64_t count) {
+  std::vector<NodeTime> times;
+  for (const Step& step : steps) {
+    std::vector<TensorType> types;
+    for (const Value& input : step.node->inputs) types.push_back(input.type());
+    times.push_back({step.node->name, std::string(step.node->op->name()), step.kernel->describe(),
+                     0, step.node->op->cost(types, step.node->outputs)});
+  }
+  const std::unique_ptr<Timer> timer = backend_of(device).make_timer(device.index());
+  for (std::int64_t round = 0; round < count; ++round) {
+    timer->mark(stream.native_handle());
+    for (Step& step : steps) {
+      step.kernel->run(stream, step.buffers());
+      timer->mark(stream.native_handle());
+    }
+    finish_step(stream);
+    const std::vector<double> seconds = timer->take();
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      times[i].seconds += seconds[i] / static_cast<double>(count);
+    }
+  }
+  return times;
+}
+
+void Executable::Impl::run_step_in_words(const Stream& stream) {
+  if (debug >= 4) {
+    visit_step(stream, [](const Node&, std::span<const Tensor>) {});
+  } else {
+    say(2, time_table(time_steps(stream, 1)));
+  }
+}
+
+void Executable::inspect(
+    const std::function<void(const Node& node, std::span<const Tensor> outputs)>& visit) {
+  impl_->check_ready();
+  impl_->note_updates();
+  const Stream stream(impl_->device);
+  impl_->enqueue(stream, [&](bool) { impl_->visit_step(stream, visit); });
 }
 
 std::string Executable::find_non_finite() {
   Impl& impl = *impl_;
+  impl.check_ready();
   std::vector<std::pair<Tensor, Tensor>> saved;  // entry, its content
   for (const auto& [name, value] : impl.graph.updates()) {
     const Tensor entry = impl.store->get(name);
     saved.emplace_back(entry, entry.clone());
   }
+  const auto restore = [&] {
+    for (const auto& [entry, content] : saved) entry.copy_from(content);
+  };
   std::string found;
-  inspect([&](const Node& node, std::span<const Tensor> outputs) {
+  const auto look = [&](const Node& node, std::span<const Tensor> outputs) {
     for (std::size_t i = 0; found.empty() && i < outputs.size(); ++i) {
       const std::int64_t element = first_non_finite(outputs[i]);
       if (element < 0) continue;
@@ -60,33 +96,24 @@ std::string Executable::find_non_finite() {
                    ") at element ", element, ": ",
                    outputs[i].to_floats()[static_cast<std::size_t>(element)]);
     }
-  });
-  for (const auto& [entry, content] : saved) entry.copy_from(content);
+  };
+  const Stream stream(impl.device);
+  try {
+    impl.enqueue(stream, [&](bool) { impl.visit_step(stream, look); });
+  } catch (...) {
+    restore();
+    throw;
+  }
+  restore();
   return found;
 }
 
 std::vector<Executable::NodeTime> Executable::profile(std::int64_t steps) {
-  Impl& impl = *impl_;
-  impl.check_ready();
-  ENGINE_CHECK(impl.device.is_cpu(), "profile: node times are measured on the CPU only");
-  const Stream stream(impl.device);
+  impl_->check_ready();
+  impl_->note_updates();
+  const Stream stream(impl_->device);
   std::vector<NodeTime> times;
-  for (const detail::Step& step : impl.steps) {
-    std::vector<TensorType> types;
-    for (const Value& input : step.node->inputs) types.push_back(input.type());
-    times.push_back({step.node->name, std::string(step.node->op->name()), step.kernel->describe(),
-                     0, step.node->op->cost(types, step.node->outputs)});
-  }
-  for (std::int64_t round = 0; round < steps; ++round) {
-    for (std::size_t i = 0; i < impl.steps.size(); ++i) {
-      const auto start = Clock::now();
-      impl.steps[i].kernel->run(stream, impl.steps[i].buffers());
-      times[i].seconds +=
-          std::chrono::duration<double>(Clock::now() - start).count() / static_cast<double>(steps);
-    }
-    impl.finish_step(stream);
-  }
-  impl.note_updates();
+  impl_->enqueue(stream, [&](bool) { times = impl_->time_steps(stream, steps); });
   return times;
 }
 

@@ -10,7 +10,8 @@ class Stream {
  public:
   // Work on the device's default stream.
   Stream(Device device) : device_(device) {}  // NOLINT: a Device is a Stream wherever one is asked
-  // Work on the caller's stream; the engine never synchronises it on its own.
+  // Work on the caller's stream; the engine never synchronises it on its own. See Executable for
+  // the order of work on different streams.
   static Stream borrow(Device device, void* cuda_stream) { return Stream(device, cuda_stream); }
 
   const Device& device() const { return device_; }

@@ -129,6 +129,10 @@ Tensor Tensor::to(DType target) const {
 void Tensor::copy_from(const Tensor& source) const {
   // A GPU on either side does the copy; the host side is then plain memory to it.
   const Device& place = source.device().is_cuda() ? source.device() : device();
+  // Default streams of two GPUs do not wait for each other.
+  if (device().is_cuda() && device().index() != place.index()) {
+    backend_of(device()).synchronize(device().index(), nullptr);
+  }
   copy_from(source, Stream(place));
   if (place.is_cuda()) backend_of(place).synchronize(place.index(), nullptr);
 }
@@ -141,6 +145,7 @@ void Tensor::copy_from(const Tensor& source, const Stream& stream) const {
 
 void Tensor::fill_zero() const {
   backend_of(device()).fill_zero(data_, bytes(), device().index(), nullptr);
+  backend_of(device()).synchronize(device().index(), nullptr);
 }
 
 }  // namespace engine

@@ -69,10 +69,11 @@ class Tensor {
   Tensor clone() const;
   Tensor to(Device device) const;  // shares when it is there already
   Tensor to(DType dtype) const;    // converted copy, on the CPU; shares when equal
-  // Copies shape-equal, dtype-equal content, across devices if need be; in order on `stream`.
+  // Copies shape-equal, dtype-equal content, across devices if need be; in order on `stream`, or
+  // done when it returns.
   void copy_from(const Tensor& source) const;
   void copy_from(const Tensor& source, const Stream& stream) const;
-  void fill_zero() const;
+  void fill_zero() const;  // done when it returns
 
  private:
   struct Storage;

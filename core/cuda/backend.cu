@@ -8,8 +8,10 @@
 #include <cuda_runtime.h>
 
 #include "engine/core/backend.h"
+#include "engine/core/cuda/check.h"
 #include "engine/core/cuda/device_guard.h"
 #include "engine/core/cuda/handles.h"
+#include "engine/core/cuda/stream_order.h"
 #include "engine/core/cuda/targets.h"
 #include "engine/core/gpu.h"
 #include "engine/core/memory_plan.h"
@@ -19,10 +21,7 @@ namespace engine {
 namespace {
 
 using cuda::DeviceGuard;
-
-cudaStream_t stream_of(void* handle) {
-  return static_cast<cudaStream_t>(handle);
-}
+using cuda::stream_of;
 
 class GraphRecording final : public Recording {
  public:
@@ -57,16 +56,18 @@ class CudaBackend final : public Backend {
   }
 
   void release(void* data, int index) noexcept override {
-    int previous = 0;
-    cudaGetDevice(&previous);
-    cudaSetDevice(index);
-    cudaFreeAsync(data, nullptr);
-    cudaSetDevice(previous);
+    try {
+      const DeviceGuard guard(index);
+      order_.hold_default_stream(index);
+      cudaFreeAsync(data, nullptr);
+    } catch (const CudaError&) {  // the process ends
+    }
   }
 
   void copy(void* to, const void* from, std::int64_t bytes, int index, void* stream) override {
     if (bytes == 0) return;
     const DeviceGuard guard(index);
+    if (stream == nullptr) order_.hold_default_stream(index);
     ENGINE_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDefault,
                                       stream_of(stream)));
   }
@@ -74,13 +75,29 @@ class CudaBackend final : public Backend {
   void fill_zero(void* data, std::int64_t bytes, int index, void* stream) override {
     if (bytes == 0) return;
     const DeviceGuard guard(index);
+    if (stream == nullptr) order_.hold_default_stream(index);
     ENGINE_CUDA_CHECK(cudaMemsetAsync(data, 0, static_cast<std::size_t>(bytes), stream_of(stream)));
   }
 
   void synchronize(int index, void* stream) override {
     const DeviceGuard guard(index);
+    if (stream == nullptr) order_.hold_default_stream(index);
     ENGINE_CUDA_CHECK(cudaStreamSynchronize(stream_of(stream)));
   }
+
+  std::unique_ptr<Marker> make_marker(int index) override {
+    return std::make_unique<cuda::EventMarker>(index, order_);
+  }
+  void order_default_stream(int index) override {
+    const DeviceGuard guard(index);
+    order_.hold_default_stream(index);
+  }
+  std::unique_ptr<Timer> make_timer(int index) override {
+    return std::make_unique<cuda::EventTimer>(index);
+  }
+
+  void push_device(int index) override { cuda::push_device(index); }
+  void pop_device() noexcept override { cuda::pop_device(); }
 
   std::unique_ptr<Recording> record(int index, const std::function<void(void*)>& enqueue) override {
     const DeviceGuard guard(index);
@@ -187,6 +204,7 @@ class CudaBackend final : public Backend {
     return cudaStreamEndCapture(stream, graph) == cudaSuccess;
   }
 
+  cuda::StreamOrder order_;
   std::mutex mutex_;
   std::map<int, cudaMemPool_t> pools_;  // they live as long as the process
 };

@@ -1,26 +1,20 @@
 #pragma once
 
-#include "engine/core/cuda/check.h"
-
 namespace engine::cuda {
 
-// Makes a device current for this thread and puts the previous one back.
+// Makes a device current for this thread, and puts back what was: the device's primary context goes
+// onto the driver's stack of contexts, where the runtime's calls find it, and off again.
+// cudaSetDevice() would create a context on the device that it puts back (CUDA 12 and later), and
+// leave that one current in place of a context of the caller's own.
+void push_device(int index);
+void pop_device() noexcept;
+
 class DeviceGuard {
  public:
-  explicit DeviceGuard(int index) {
-    ENGINE_CUDA_CHECK(cudaGetDevice(&previous_));
-    is_changed_ = previous_ != index;
-    if (is_changed_) ENGINE_CUDA_CHECK(cudaSetDevice(index));
-  }
-  ~DeviceGuard() {
-    if (is_changed_) cudaSetDevice(previous_);
-  }
+  explicit DeviceGuard(int index) { push_device(index); }
+  ~DeviceGuard() { pop_device(); }
   DeviceGuard(const DeviceGuard&) = delete;
   DeviceGuard& operator=(const DeviceGuard&) = delete;
-
- private:
-  int previous_ = 0;
-  bool is_changed_ = false;
 };
 
 }  // namespace engine::cuda

@@ -1,16 +1,8 @@
 #include <string>
 
-#include "engine/core/cuda/check.h"
 #include "engine/kernels/cuda/tensor_map.h"
 
 namespace engine::cuda {
-
-TensorMapEncoder::TensorMapEncoder() {
-  cudaDriverEntryPointQueryResult found;
-  ENGINE_CUDA_CHECK(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function_, 12000,
-                                                     cudaEnableDefault, &found));
-  if (function_ == nullptr) throw CudaError("cuda: the driver has no cuTensorMapEncodeTiled");
-}
 
 CUtensorMap TensorMapEncoder::encode(const void* data, int rank, const std::int64_t* sizes,
                                      const int* box) const {
@@ -25,11 +17,11 @@ CUtensorMap TensorMapEncoder::encode(const void* data, int rank, const std::int6
     strides[i] = bytes *= extents[i];  // to the next one along dimension i + 1
   }
   CUtensorMap map;
-  const CUresult result = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function_)(
-      &map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, static_cast<cuuint32_t>(rank),
-      const_cast<void*>(data), extents, strides, box_extents, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-      CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult result =
+      encode_.get()(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, static_cast<cuuint32_t>(rank),
+                    const_cast<void*>(data), extents, strides, box_extents, steps,
+                    CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                    CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) {
     const auto list = [&](const auto* values) {
       std::string text;

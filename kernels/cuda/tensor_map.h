@@ -4,8 +4,7 @@
 #include <array>
 #include <cstdint>
 
-#include <cuda.h>
-#include <cuda_runtime.h>
+#include "engine/core/cuda/driver.h"
 
 namespace engine::cuda {
 
@@ -20,9 +19,6 @@ struct TensorMapShape {
 
 class TensorMapEncoder {
  public:
-  // Throws CudaError where the driver has none.
-  TensorMapEncoder();
-
   // `data` is aligned to 16 bytes, and the innermost size is a multiple of 8.
   template <int kRank>
   CUtensorMap operator()(const void* data, const TensorMapShape<kRank>& shape) const {
@@ -32,7 +28,7 @@ class TensorMapEncoder {
  private:
   CUtensorMap encode(const void* data, int rank, const std::int64_t* sizes, const int* box) const;
 
-  void* function_ = nullptr;
+  DriverFunction<decltype(cuTensorMapEncodeTiled)> encode_{"cuTensorMapEncodeTiled"};
 };
 
 }  // namespace engine::cuda

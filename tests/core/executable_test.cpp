@@ -1,5 +1,6 @@
 #include "engine/core/executable.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -205,6 +206,55 @@ TEST(Executable, FindsTheFirstNodeThatIsNotFinite) {
   const std::string found = step.find_non_finite();
   EXPECT_NE(found.find("encoder/overflow"), std::string::npos) << found;
   EXPECT_EQ(store.get("s").to_floats(), (std::vector<float>{1e30f, 1e30f}));  // as before
+}
+
+// Passes its input on, or throws.
+class ThrowingOp final : public Op {
+ public:
+  explicit ThrowingOp(const bool& is_broken) : is_broken_(is_broken) {}
+  std::string_view name() const override { return "throwing"; }
+  std::vector<TensorType> infer(std::span<const TensorType> inputs) const override {
+    return {inputs[0]};
+  }
+  std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
+    const std::int64_t count = context.inputs[0].shape.elements();
+    return make_kernel([count, &is_broken = is_broken_](const Stream&, const Buffers& buffers) {
+      if (is_broken) throw Error("broken");
+      std::copy_n(buffers.in<float>(0), count, buffers.out<float>(0));
+    });
+  }
+
+ private:
+  const bool& is_broken_;
+};
+
+// Looking for what is not finite leaves everything as it was, so that other executables with frozen
+// parameters go on, also when the step throws after it has changed some of the state.
+TEST(Executable, FindingLeavesTheStateAsItWas) {
+  bool is_broken = false;
+  Graph training;
+  const auto parameter = [](Graph& graph) {
+    return graph.read_state(
+        {.name = "w", .shape = {2}, .init = init::constant(3), .role = StateRole::parameter});
+  };
+  const Value next = scale(parameter(training));
+  training.update_state("w", next);
+  training.output("y", training.add1(std::make_shared<ThrowingOp>(is_broken), {next}));
+  Graph other;
+  other.output("w", scale(parameter(other)));
+  Store store(Device::cpu());
+  Executable step = build(training, store);
+  Executable frozen = build(other, store, {.parameters = Parameters::frozen});
+  EXPECT_EQ(step.find_non_finite(), "");
+  EXPECT_NO_THROW(frozen.run());
+  is_broken = true;
+  EXPECT_THROW(step.find_non_finite(), Error);
+  EXPECT_EQ(store.get("w").to_floats(), (std::vector<float>{3, 3}));
+  EXPECT_NO_THROW(frozen.run());
+  EXPECT_EQ(frozen.output("w").to_floats(), (std::vector<float>{6, 6}));
+  // A step that was meant to run may have changed them.
+  EXPECT_THROW(step.run(), Error);
+  EXPECT_THROW(frozen.run(), InvalidArgument);
 }
 
 TEST(Executable, DebugLevelsSayMore) {
