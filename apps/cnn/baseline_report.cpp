@@ -46,8 +46,9 @@ void print_accuracy(Console& console, const std::string& name, const Evaluation&
                     const std::vector<BaselineResult>& baselines) {
   console.result(name + ": " + describe_share(evaluation.correct, evaluation.total));
   for (const BaselineResult& baseline : baselines) {
-    console.result("  baseline, " + baseline.name + ": " +
-                   describe_share(baseline.correct, baseline.total));
+    console.result(join("  baseline, ", baseline.name,
+                        baseline.note.empty() ? "" : " (" + baseline.note + ")", ": ",
+                        describe_share(baseline.correct, baseline.total)));
   }
 }
 

@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -9,6 +12,7 @@
 #include "engine/apps/cnn/commands.h"
 #include "engine/apps/cnn/predictor.h"
 #include "engine/apps/cnn/settings.h"
+#include "engine/apps/data/content_hash.h"
 #include "engine/apps/run/exit_codes.h"
 #include "engine/apps/run/run_folder.h"
 
@@ -31,10 +35,12 @@ struct Origin {
 };
 
 std::optional<Origin> find_origin(const fs::path& model_file) {
-  const fs::path config = model_file.parent_path() / "config.json";
-  std::error_code error;
-  if (!fs::exists(config, error)) return std::nullopt;
-  Origin origin{parse_train_settings(read_json_file(config), config.string())};
+  const fs::path path = model_file.parent_path() / "config.json";
+  std::ifstream file(path);
+  const nlohmann::json config = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  // Other programs have files of this name too.
+  if (!config.is_object() || config.value("app", nlohmann::json()) != "cnn") return std::nullopt;
+  Origin origin{parse_train_settings(config, path.string())};
   const std::string stem = model_file.stem().string();
   if (stem.rfind("fold-", 0) == 0) origin.fold = std::atoi(stem.c_str() + 5);
   return origin;
@@ -53,12 +59,14 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
   return items;
 }
 
-// `train` items of `a` followed by `test` items of `b`, with the split that says so.
-std::pair<ImageDataset, Split> combine(const ImageDataset& a,
-                                       const std::vector<std::int64_t>& train,
+// The training and validation items of `a` followed by `test` items of `b`, with the split that
+// says so.
+std::pair<ImageDataset, Split> combine(const ImageDataset& a, const Split& learned,
                                        const ImageDataset& b,
                                        const std::vector<std::int64_t>& test) {
-  const ImageDataset first = subset(a, train);
+  std::vector<std::int64_t> items = learned.train;
+  items.insert(items.end(), learned.validation.begin(), learned.validation.end());
+  const ImageDataset first = subset(a, items);
   const ImageDataset second = subset(b, test);
   ImageDataset both = first;
   const std::int64_t n = first.count(), m = second.count();
@@ -69,7 +77,8 @@ std::pair<ImageDataset, Split> combine(const ImageDataset& a,
   both.labels.rows(0, n).copy_from(first.labels);
   both.labels.rows(n, n + m).copy_from(second.labels);
   both.names.insert(both.names.end(), second.names.begin(), second.names.end());
-  Split split{.train = range(0, n), .test = range(n, n + m)};
+  const auto trained = static_cast<std::int64_t>(learned.train.size());
+  Split split{.train = range(0, trained), .validation = range(trained, n), .test = range(n, n + m)};
   return {std::move(both), std::move(split)};
 }
 
@@ -121,10 +130,12 @@ class EvalRun {
                                   .fit = model_.info.fit,
                                   .threads = device_.threads(),
                                   .classes = model_.info.labels});
-      is_training_data_ = origin_ && origin_->settings.data == path.string();
+      is_training_data_ = origin_ && origin_->settings.data == path.string() &&
+                          origin_->settings.data_hash == hash_of(data_);
       choose_items();
     }
     console_.clear_status();
+    warn_of_training_pictures();
     for (const std::string& skipped : data_.skipped) console_.warning("skipped " + skipped);
     if (items_.empty()) throw IoError("there is no picture to evaluate");
     if (data_.classes != model_.info.labels) {
@@ -143,11 +154,17 @@ class EvalRun {
     const bool own_test = flags_.split.empty() && data_.test_begin.has_value();
     items_ = range(own_test ? *data_.test_begin : 0, data_.count());
     part_ = own_test ? "the data's own test part" : "all pictures";
-    if (is_training_data_ && !own_test) {
-      console_.warning(
-          "note: these pictures include those the model learned from; without --data only its "
-          "test part is used");
-    }
+  }
+
+  void warn_of_training_pictures() {
+    if (!is_training_data_) return;
+    const std::vector<std::int64_t> learned = split_of(*origin_, data_).train;
+    const auto count = std::count_if(items_.begin(), items_.end(), [&](std::int64_t item) {
+      return std::binary_search(learned.begin(), learned.end(), item);
+    });
+    if (count == 0) return;
+    console_.warning(join("note: the model learned from ", count, " of these ", items_.size(),
+                          " pictures; without --data only those are used that it did not see"));
   }
 
   // The baselines learn from what the model learned from.
@@ -157,16 +174,20 @@ class EvalRun {
       return {};
     }
     ImageDataset other;
-    std::error_code error;
     if (!is_training_data_) {
-      if (!origin_->settings.data.empty() && !fs::exists(origin_->settings.data, error)) {
-        console_.note("baselines: not computed, since " + origin_->settings.data + " is gone");
+      try {
+        other = load_data(origin_->settings);
+      } catch (const Error& error) {
+        const std::string text = error.what();
+        console_.note("baselines: not computed: " + text.substr(0, text.find('\n')));
         return {};
       }
-      other = load_data(origin_->settings);
     }
     const ImageDataset& source = is_training_data_ ? data_ : other;
-    const auto [both, split] = combine(source, split_of(*origin_, source).train, data_, items_);
+    Split learned = split_of(*origin_, source);
+    // What a baseline is judged on must not choose its penalty too.
+    if (flags_.data.empty() && learned.test.empty()) learned.validation.clear();
+    const auto [both, split] = combine(source, learned, data_, items_);
     return run_baselines(both, split, device_.threads(), console_);
   }
 
@@ -220,10 +241,13 @@ Command eval_command() {
   auto flags = std::make_shared<EvalFlags>();
   const auto add_flags = [flags](CLI::App& command) {
     command.add_option("--model", flags->model, "run folder or model file")->required();
-    command.add_option("--data", flags->data,
-                       "folder with labelled pictures; default: the test part of the model's run");
-    command.add_option("--split", flags->split,
-                       "all, or shares such as 80/10/10, of which the test part is used");
+    CLI::Option* data = command.add_option(
+        "--data", flags->data,
+        "folder or archive of labelled pictures; default: the test part of the model's run");
+    command
+        .add_option("--split", flags->split,
+                    "of --data: all, or shares such as 80/10/10, of which the test part is used")
+        ->needs(data);
     command.add_flag("--no-baselines", flags->no_baselines, "do not compute the two baselines");
     add_device_flags(command, flags->device);
   };

@@ -19,7 +19,7 @@ namespace {
 struct PredictFlags {
   std::string model;
   std::vector<std::string> files;
-  std::int64_t batch = 0;
+  std::int64_t batch = 32;
   DeviceOptions device;
 };
 
@@ -37,6 +37,7 @@ std::vector<std::string> expand_folders(const std::vector<std::string>& names) {
       const bool is_hidden = it->path().filename().string().front() == '.';
       if (it->is_regular_file(error) && !is_hidden) inside.push_back(it->path().string());
     }
+    if (error) throw IoError(join(name, ": cannot read the folder: ", error.message()));
     if (inside.empty()) throw IoError(name + ": there is no picture in this folder");
     std::sort(inside.begin(), inside.end());
     files.insert(files.end(), inside.begin(), inside.end());
@@ -52,7 +53,7 @@ class PredictRun {
         model_(load_classifier(flags.model, flags.device.open())),
         predictor_(model_.info, model_.store,
                    {.batches = batches(flags), .precision = flags.device.parsed_precision()}),
-        group_(std::max<std::int64_t>(flags.batch, 32)) {}
+        group_(static_cast<std::size_t>(flags.batch)) {}
 
   void run() {
     for (std::size_t begin = 0; begin < files_.size(); begin += group_) {
@@ -68,8 +69,7 @@ class PredictRun {
   // One picture needs no larger executable than for one.
   std::vector<std::int64_t> batches(const PredictFlags& flags) const {
     std::vector<std::int64_t> sizes = {1};
-    if (files_.size() > 1) sizes.push_back(32);
-    if (flags.batch > 0) sizes.push_back(flags.batch);
+    if (files_.size() > 1) sizes.push_back(flags.batch);
     return sizes;
   }
 
@@ -146,7 +146,8 @@ Command predict_command() {
     command.add_option("--model", flags->model, "run folder or model file")->required();
     command.add_option("files", flags->files, "pictures, or folders of pictures")->required();
     command.add_option("--batch", flags->batch, "pictures at a time, where there are many")
-        ->check(CLI::Range(1, 65536));
+        ->check(CLI::Range(1, 65536))
+        ->capture_default_str();
     add_device_flags(command, flags->device);
   };
   return {.name = "predict",

@@ -7,6 +7,7 @@
 
 #include "engine/apps/cnn/baseline_report.h"
 #include "engine/apps/cnn/commands.h"
+#include "engine/apps/cnn/train_flags.h"
 #include "engine/apps/cnn/trainer.h"
 #include "engine/apps/cnn/training_report.h"
 #include "engine/apps/run/exit_codes.h"
@@ -19,118 +20,10 @@ namespace engine::apps::cnn {
 namespace fs = std::filesystem;
 namespace {
 
-struct TrainFlags {
-  TrainSettings settings;
-  TrainingOptions training;
-  RunOptions run;
-  std::string size;
-  bool no_baselines = false;
-};
-
-void add_train_flags(CLI::App& command, TrainFlags& flags) {
-  TrainSettings& s = flags.settings;
-  add_device_flags(command, s.device);
-  add_training_flags(command, flags.training);
-  command.add_option("--network", s.network, "logistic mlp deep_mlp daynight lenet5 vgg_small")
-      ->group("Network");
-  command.add_option("--hidden", s.hidden, "units of the hidden layers: 256,128,64")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1 << 20))
-      ->group("Network");
-  command.add_option("--width", s.width_factor, "multiplies the filters of convolutions")
-      ->check(CLI::Range(1, 64))
-      ->group("Network");
-  command.add_option("--dropout", s.dropout, "share dropped before the last layer")
-      ->check(CLI::Range(0.0, 0.95))
-      ->group("Network");
-  command.add_option("--augment", s.augment, "auto none photos digits")
-      ->check(CLI::IsMember({"auto", "none", "photos", "digits"}))
-      ->group("Training");
-  command.add_option("--weight-decay", s.weight_decay, "decoupled")
-      ->check(CLI::Range(0.0, 1.0))
-      ->group("Training");
-  command.add_option("--folds", s.folds, "cross-validation with this many parts")
-      ->check(CLI::Range(2, 100))
-      ->group("Training");
-  command
-      .add_option("--threshold", s.threshold,
-                  "two classes: probability from which it is the second, or auto")
-      ->capture_default_str()
-      ->group("Training");
-  command.add_flag("--no-baselines", flags.no_baselines, "do not compute the two baselines")
-      ->group("Training");
-  command.add_option("--size", flags.size, "pictures are brought to this size: 64 or 48x64")
-      ->group("Data");
-  command.add_option("--channels", s.channels, "1: grey, 3: colour")
-      ->check(CLI::IsMember({1, 3}))
-      ->group("Data");
-  command.add_option("--fit", s.fit, "stretch, crop or letterbox")
-      ->check(CLI::IsMember({"stretch", "crop", "letterbox"}))
-      ->group("Data");
-  command.add_option("--items", s.items, "how many built-in scenes to draw")
-      ->check(CLI::Range(20, 1000000))
-      ->group("Data");
-  command.add_option("--scene-seed", s.scene_seed, "of the built-in scenes")->group("Data");
-  add_run_flags(command, flags.run);
-}
-
-void check_threshold(const std::string& text) {
-  if (text == "auto") return;
-  const std::optional<double> value = [&]() -> std::optional<double> {
-    try {
-      std::size_t used = 0;
-      const double number = std::stod(text, &used);
-      return used == text.size() ? std::optional(number) : std::nullopt;
-    } catch (const std::exception&) {
-      return std::nullopt;
-    }
-  }();
-  if (!value || !(*value > 0 && *value < 1)) {
-    throw UsageError(join("--threshold ", text, ": write a number between 0 and 1, or auto"));
-  }
-}
-
-TrainSettings settings_from_flags(const TrainFlags& flags) {
-  TrainSettings s = flags.settings;
-  if (!s.network.empty()) {
-    try {
-      models::find_classifier(s.network);
-    } catch (const InvalidArgument& error) {
-      throw UsageError(join("--network ", s.network, ": ", error.what()));
-    }
-  }
-  check_threshold(s.threshold);
-  if (!flags.size.empty()) {
-    const PictureSize size = parse_size(flags.size);
-    s.height = size.height;
-    s.width = size.width;
-  }
-  s.epochs = flags.training.epochs.value_or(0);
-  s.batch = flags.training.batch.value_or(0);
-  s.learning_rate = flags.training.learning_rate.value_or(0);
-  s.seed = flags.training.seed;
-  s.split = flags.training.split;
-  s.baselines = !flags.no_baselines;
-  if (s.folds > 0 && !s.split.empty()) {
-    throw UsageError("--folds and --split exclude each other");
-  }
-  if (!flags.run.data.empty()) {
-    std::error_code error;
-    const fs::path data = fs::canonical(flags.run.data, error);
-    if (error) throw IoError(join("--data ", flags.run.data, ": ", error.message()));
-    s.data = data.string();
-  }
-  return s;
-}
-
 ModelInfo model_info(const TrainSettings& s, const ImageDataset& train) {
   ModelInfo info;
   info.network = s.network;
-  info.options = {
-      .outputs = train.classes.size() == 2 ? 1 : static_cast<std::int64_t>(train.classes.size()),
-      .hidden = s.hidden,
-      .width = s.width_factor,
-      .dropout = static_cast<float>(s.dropout)};
+  info.options = s.network_options(train.classes.size());
   info.height = s.height;
   info.width = s.width;
   info.channels = s.channels;
@@ -156,8 +49,8 @@ class TrainRun {
     if (settings_.device.device == "auto" && !unused_gpu().empty()) console_.note(unused_gpu());
     load();
     if (!folder_) {
-      settings_.complete(data_, static_cast<std::int64_t>(splits_.front().train.size()));
-      settings_.device.threads = device_.threads();
+      settings_.complete(data_, splits_.front());
+      settings_.device = settings_.device.resolved(device_);
       folder_.emplace(
           RunFolder::create(flags.run.out, "cnn-" + settings_.network, to_json(settings_)));
     }
@@ -170,7 +63,7 @@ class TrainRun {
     const std::int64_t resumed_epoch = state.is_null() ? 0 : state.at("epoch").get<std::int64_t>();
     MetricsLog log(folder_->path(),
                    {"fold", "epoch", "step", "train_loss", "train_accuracy", "validation_loss",
-                    "validation_accuracy", "seconds"},
+                    "validation_accuracy", "seconds", "step_seconds"},
                    [&](const nlohmann::json& row) {
                      const int fold = row.value("fold", 0);
                      return fold < resumed_fold ||
@@ -235,6 +128,7 @@ class TrainRun {
           load_classifier(folder_->file(join("fold-", fold, ".safetensors")), device_);
       measure(model.info, model.store, test, split);
       store_.emplace(std::move(model.store));
+      count_finished(fold, log);
       return;
     }
     TrainerInput input{.settings = settings_,
@@ -247,12 +141,24 @@ class TrainRun {
     if (is_resumed) trainer.restore();
     trainer.run();
     best_epoch_ = trainer.best_epoch();
-    seconds_ += trainer.train_seconds();
+    seconds_ += trainer.seconds();
+    step_seconds_ += trainer.step_seconds();
     images_ += static_cast<double>(trainer.steps() * settings_.batch);
     precision_ = trainer.precision();
     model_file_ = trainer.model_file();
     measure(trainer.info(), trainer.store(), test, split);
     store_.emplace(std::move(trainer.store()));
+  }
+
+  // Time and pictures of a fold that was finished before this process.
+  void count_finished(int fold, const MetricsLog& log) {
+    for (auto row = log.rows().rbegin(); row != log.rows().rend(); ++row) {
+      if (row->at("fold") != fold) continue;
+      seconds_ += row->at("seconds").get<double>();
+      step_seconds_ += row->at("step_seconds").get<double>();
+      images_ += row->at("step").get<double>() * static_cast<double>(settings_.batch);
+      return;
+    }
   }
 
   void measure(const ModelInfo& info, Store& store, const ImageDataset& test, const Split& split) {
@@ -267,6 +173,8 @@ class TrainRun {
     if (!settings_.baselines) return;
     Split judged_split = split;
     judged_split.test = judged(split);
+    // What a baseline is judged on must not choose its penalty too.
+    if (split.test.empty()) judged_split.validation.clear();
     const std::vector<BaselineResult> results =
         run_baselines(data_, judged_split, settings_.device.threads, console_);
     nearest_.push_back(results[0]);
@@ -279,12 +187,13 @@ class TrainRun {
   }
 
   void finish(const MetricsLog& log) {
-    const double rate = seconds_ > 0 ? images_ / seconds_ : 0;
+    const double rate = step_seconds_ > 0 ? images_ / step_seconds_ : 0;
     const std::string device =
         join(device_, ", ", device_.is_cpu() ? cpu_model() + ", " : "", name_of(precision_));
     const TrainingReportInput report{.settings = settings_,
                                      .info = info_,
                                      .part = part(),
+                                     .split = describe_split(settings_, data_),
                                      .data = &data_,
                                      .items = items_,
                                      .evaluation = evaluation_,
@@ -301,6 +210,9 @@ class TrainRun {
     nlohmann::json result = result_json(rate, device);
     folder_->finish(result);
     print_accuracy(console_, part() + " accuracy", evaluation_, baselines_);
+    if (part() == "validation" && best_epoch_ > 0) {
+      console_.result("  this part also chose the epoch: --split 80/10/10 sets a test part aside");
+    }
     console_.result(join("training: ", format_duration(seconds_), ", ", settings_.epochs,
                          " epochs, ", std::lround(rate), " images/s on ", device));
     console_.result("model: " + model_file_.string());
@@ -348,7 +260,8 @@ class TrainRun {
   std::vector<BaselineResult> nearest_, ridge_;  // one a fold
   std::vector<BaselineResult> baselines_;
   int best_epoch_ = 0;
-  double seconds_ = 0;
+  double seconds_ = 0;       // training and evaluation
+  double step_seconds_ = 0;  // training alone
   double images_ = 0;
   Precision precision_ = Precision::automatic;
   fs::path model_file_;

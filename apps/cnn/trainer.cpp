@@ -123,9 +123,9 @@ void Trainer::restore() {
   epoch_ = state.at("epoch").get<std::int64_t>();
   loss_sum_ = state.at("loss_sum").get<double>();
   best_epoch_ = state.at("best_epoch").get<int>();
-  best_accuracy_ = state.at("best_accuracy").get<double>();
   best_loss_ = state.at("best_loss").get<double>();
   seconds_ = state.at("seconds").get<double>();
+  step_seconds_ = state.at("step_seconds").get<double>();
   checkpoint_age_ = 0;
   if (best_epoch_ == 0) return;
   // Written before the checkpoint, so it is this best or a later one that will come again.
@@ -165,6 +165,7 @@ void Trainer::run_epoch(Progress& progress) {
     take_losses(first, store_.step());
     const double elapsed = since(begin);
     seconds_ += elapsed;
+    step_seconds_ += elapsed;
     checkpoint_age_ += elapsed;
     const double per_step = elapsed / static_cast<double>(store_.step() - first);
     chunk_ = std::clamp<std::int64_t>(std::llround(kSecondsAtOnce / std::max(per_step, 1e-6)), 1,
@@ -241,19 +242,18 @@ void Trainer::finish_epoch() {
   seconds_ += elapsed;
   checkpoint_age_ += elapsed;
   row["seconds"] = std::round(seconds_ * 1000) / 1000;
+  row["step_seconds"] = std::round(step_seconds_ * 1000) / 1000;
   log_.append(row);
   console_.note(line + "  " + format_duration(seconds_));
   if (checkpoint_age_ >= kSecondsBetweenCheckpoints || epoch_ == epochs()) save_checkpoint();
 }
 
 void Trainer::keep_best(const nlohmann::json& row) {
-  const double accuracy = row.value("validation_accuracy", 0.0);
   const double loss = row.value("validation_loss", 0.0);
   // By loss: accuracies on a small validation part jump by chance.
   const bool is_better = input_.validation.count() == 0 || best_epoch_ == 0 || loss <= best_loss_;
   if (!is_better) return;
   best_epoch_ = static_cast<int>(epoch_);
-  best_accuracy_ = accuracy;
   best_loss_ = loss;
   for (const Store::Entry& entry : store_.entries()) {
     if (entry.role != StateRole::parameter && entry.role != StateRole::statistic) continue;
@@ -290,13 +290,10 @@ void Trainer::save_checkpoint() {
   if (input_.fold == 0) {
     save_model(store_, folder_.file("last.safetensors"), model_json(epoch_).dump());
   }
-  const nlohmann::json state = {{"fold", input_.fold},
-                                {"epoch", epoch_},
-                                {"loss_sum", loss_sum_},
-                                {"best_epoch", best_epoch_},
-                                {"best_accuracy", best_accuracy_},
-                                {"best_loss", best_loss_},
-                                {"seconds", seconds_}};
+  const nlohmann::json state = {{"fold", input_.fold},          {"epoch", epoch_},
+                                {"loss_sum", loss_sum_},        {"best_epoch", best_epoch_},
+                                {"best_loss", best_loss_},      {"seconds", seconds_},
+                                {"step_seconds", step_seconds_}};
   engine::save_checkpoint(store_, folder_.checkpoint(), state.dump());
   checkpoint_age_ = 0;
 }

@@ -56,7 +56,8 @@ class Trainer {
   Store& store() { return store_; }
   const ModelInfo& info() const { return input_.info; }
   int best_epoch() const { return best_epoch_; }
-  double train_seconds() const { return seconds_; }
+  double seconds() const { return seconds_; }            // training and evaluation
+  double step_seconds() const { return step_seconds_; }  // training alone
   std::int64_t steps() const { return store_.step(); }
   Precision precision() const { return step_->precision(); }
   // "model.safetensors", or "fold-2.safetensors".
@@ -84,13 +85,13 @@ class Trainer {
   std::unique_ptr<Predictor> predictor_;
   ImageDataset train_sample_;  // what training accuracy is measured on
 
-  std::int64_t epoch_ = 0;  // complete epochs
-  double loss_sum_ = 0;     // over the steps of the current epoch
-  std::int64_t chunk_ = 1;  // steps between looks at the clock and at Ctrl-C
-  double seconds_ = 0;      // training and evaluation, this process only
+  std::int64_t epoch_ = 0;   // complete epochs
+  double loss_sum_ = 0;      // over the steps of the current epoch
+  std::int64_t chunk_ = 1;   // steps between looks at the clock and at Ctrl-C
+  double seconds_ = 0;       // training and evaluation, with what came before a resume
+  double step_seconds_ = 0;  // training alone
   int best_epoch_ = 0;
-  double best_accuracy_ = 0;  // of the epoch with the lowest validation loss
-  double best_loss_ = 0;
+  double best_loss_ = 0;                // on the validation part
   std::map<std::string, Tensor> best_;  // parameters and statistics of the best epoch
   double checkpoint_age_ = 1e9;         // seconds of training since the last one
 };

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kMistakesShown = 24;
 constexpr int kFiltersShown = 48;
+constexpr std::size_t kCurvesShown = 6;  // of a chart
 
 std::string percent(double share) {
   char text[32];
@@ -34,14 +35,14 @@ std::vector<Series> series_of(const std::vector<nlohmann::json>& rows, const std
   }
   std::vector<Series> result;
   for (auto& [fold, series] : by_fold) {
-    if (result.size() < 6) result.push_back(std::move(series));
+    if (result.size() < kCurvesShown) result.push_back(std::move(series));
   }
   return result;
 }
 
 Chart make_chart(const TrainingReportInput& input, const std::string& title,
                  const std::string& quantity) {
-  Chart chart{.title = title, .x_label = "epoch", .y_label = quantity};
+  Chart chart{.title = title, .x_label = "epoch", .y_label = quantity, .x_is_whole = true};
   chart.series = series_of(input.epochs, "train_" + quantity, "training");
   for (Series& series : series_of(input.epochs, "validation_" + quantity, "validation")) {
     chart.series.push_back(std::move(series));
@@ -110,6 +111,19 @@ void add_headline(Report& report, const TrainingReportInput& input) {
   report.figures(figures);
 }
 
+void take_baseline(const BaselineResult& baseline, const Evaluation& net,
+                   DiagnosisInput& diagnosis) {
+  diagnosis.baseline_name = baseline.name;
+  diagnosis.baseline_accuracy = baseline.accuracy();
+  diagnosis.only_net_right = diagnosis.only_baseline_right = 0;
+  for (std::size_t i = 0; i < net.labels.size(); ++i) {
+    const bool net_is_right = net.predictions[i] == net.labels[i];
+    const bool baseline_is_right = baseline.predictions[i] == net.labels[i];
+    diagnosis.only_net_right += net_is_right && !baseline_is_right ? 1 : 0;
+    diagnosis.only_baseline_right += baseline_is_right && !net_is_right ? 1 : 0;
+  }
+}
+
 void add_diagnosis(Report& report, const TrainingReportInput& input) {
   DiagnosisInput diagnosis;
   diagnosis.epochs = epoch_metrics(input.epochs);
@@ -118,13 +132,24 @@ void add_diagnosis(Report& report, const TrainingReportInput& input) {
   diagnosis.test_items = input.evaluation.total;
   for (const BaselineResult& baseline : input.baselines) {
     if (diagnosis.baseline_name.empty() || baseline.accuracy() > diagnosis.baseline_accuracy) {
-      diagnosis.baseline_name = baseline.name;
-      diagnosis.baseline_accuracy = baseline.accuracy();
+      take_baseline(baseline, input.evaluation, diagnosis);
     }
   }
+  diagnosis.chose_epoch = input.part == "validation" && input.best_epoch > 0;
   diagnosis.is_cross_validation = input.settings.folds > 0;
   report.section("Diagnosis");
   report.list(diagnose(diagnosis));
+}
+
+void add_comparison(Report& report, const TrainingReportInput& input) {
+  report.section(
+      "Accuracy beside simple methods",
+      "Measured on the same pictures, which no method saw in training. The bars are 95 % "
+      "intervals. A net earns its keep only where it beats both.");
+  report.comparison(estimates(input.settings.network, input.evaluation, input.baselines));
+  for (const BaselineResult& baseline : input.baselines) {
+    if (!baseline.note.empty()) report.paragraph(join(baseline.name, ": ", baseline.note, '.'));
+  }
 }
 
 void add_settings(Report& report, const TrainingReportInput& input) {
@@ -134,9 +159,7 @@ void add_settings(Report& report, const TrainingReportInput& input) {
       {"data", describe_data(s)},
       {"pictures", join(s.height, " x ", s.width, ", ", s.channels == 1 ? "grey" : "colour", ", ",
                         input.data->count(), " in all")},
-      {"split", s.folds > 0       ? join(s.folds, " folds, stratified")
-                : s.split.empty() ? std::string("80/10/10, or the data's own test part")
-                                  : s.split},
+      {"split", input.split},
       {"network", join(s.network, ", ", input.parameters, " parameters")},
       {"optimizer", join("Adam, learning rate ", s.learning_rate, ", warm-up, then cosine")},
       {"epochs x batch", join(s.epochs, " x ", s.batch)},
@@ -190,15 +213,15 @@ std::string training_report(const TrainingReportInput& input) {
                 join("Trained by cnn train. Run folder ", input.run));
   add_headline(report, input);
   add_diagnosis(report, input);
-  report.section(
-      "Accuracy beside simple methods",
-      "Measured on the same pictures, which no method saw in training. The bars are 95 % "
-      "intervals. A net earns its keep only where it beats both.");
-  report.comparison(estimates(input.settings.network, input.evaluation, input.baselines));
+  add_comparison(report, input);
   report.section(
       "Learning curves",
-      "Training accuracy is measured after each epoch on untouched pictures; training "
-      "loss includes augmentation and dropout, so it may lie above the validation loss.");
+      join("Training accuracy is measured after each epoch on untouched pictures; training "
+           "loss includes augmentation and dropout, so it may lie above the validation loss.",
+           input.settings.folds > static_cast<int>(kCurvesShown)
+               ? join(" Of the ", input.settings.folds, " folds the first ", kCurvesShown,
+                      " are drawn.")
+               : std::string()));
   report.charts({make_chart(input, "Loss", "loss"), make_chart(input, "Accuracy", "accuracy")});
   report.section("Confusion matrix", "Rows are the truth, columns what the net said.");
   report.confusion_matrix(input.evaluation.confusion(input.info.labels));

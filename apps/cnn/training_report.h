@@ -15,7 +15,8 @@ namespace engine::apps::cnn {
 struct TrainingReportInput {
   TrainSettings settings;
   ModelInfo info;
-  std::string part;                    // "test" or "validation"
+  std::string part;                    // "test", "validation" or "cross-validated"
+  std::string split;                   // how the data was cut, in words
   const ImageDataset* data = nullptr;  // what the items below count in
   std::vector<std::int64_t> items;     // evaluated, in the evaluation's order
   Evaluation evaluation;
@@ -23,9 +24,9 @@ struct TrainingReportInput {
   std::vector<nlohmann::json> epochs;  // rows of metrics.jsonl
   const Store* store = nullptr;        // the trained parameters
   int best_epoch = 0;
-  double seconds = 0;  // of training
-  double images_per_second = 0;
-  std::string device;  // "cpu, 2 threads, ...; bf16"
+  double seconds = 0;            // of training and evaluation
+  double images_per_second = 0;  // in training
+  std::string device;            // "cpu, 2 threads, ...; bf16"
   std::int64_t parameters = 0;
   std::string run;  // the folder
 };

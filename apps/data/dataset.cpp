@@ -16,12 +16,6 @@ Image ImageDataset::image(std::int64_t item) const {
   return result;
 }
 
-std::vector<std::int64_t> ImageDataset::items_per_class() const {
-  std::vector<std::int64_t> items(classes.size());
-  for (const std::int32_t label : label_span()) ++items.at(label);
-  return items;
-}
-
 ImageDataset load_dataset(const std::filesystem::path& path, const DatasetOptions& options) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);

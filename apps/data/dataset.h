@@ -28,7 +28,6 @@ struct ImageDataset {
   int channels() const { return static_cast<int>(images.shape()[3]); }
   std::span<const std::int32_t> label_span() const { return labels.span<std::int32_t>(); }
   Image image(std::int64_t item) const;  // a copy, for reports
-  std::vector<std::int64_t> items_per_class() const;
 };
 
 struct DatasetOptions {

@@ -49,13 +49,4 @@ std::vector<std::uint8_t> read_file_bytes(const std::filesystem::path& path,
   return bytes;
 }
 
-void write_file_bytes(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-  File file(std::fopen(path.c_str(), "wb"));
-  if (!file) fail(path, "cannot create", errno);
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) {
-    fail(path, "cannot write", errno);
-  }
-  if (std::fclose(file.release()) != 0) fail(path, "cannot write", errno);
-}
-
 }  // namespace engine::apps

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <vector>
 
 namespace engine::apps {
@@ -11,7 +10,5 @@ namespace engine::apps {
 // above `max_bytes`.
 std::vector<std::uint8_t> read_file_bytes(const std::filesystem::path& path,
                                           std::int64_t max_bytes = std::int64_t{2} << 30);
-// Writes and closes, throwing IoError when any of it fails. An existing file is replaced.
-void write_file_bytes(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 
 }  // namespace engine::apps

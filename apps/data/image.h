@@ -42,7 +42,7 @@ Image read_image(const std::filesystem::path& path, const DecodeOptions& options
 
 std::vector<std::uint8_t> encode_png(const Image& image);
 std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality = 90);
-// Write the file; throw IoError naming it when the disk refuses.
+// Write the file atomically; throw IoError naming it when the disk refuses.
 void write_png(const std::filesystem::path& path, const Image& image);
 void write_jpeg(const std::filesystem::path& path, const Image& image, int quality = 90);
 

@@ -3,8 +3,8 @@
 #include <png.h>
 #include <turbojpeg.h>
 
-#include "engine/apps/data/file_bytes.h"
 #include "engine/apps/data/image.h"
+#include "engine/core/atomic_file.h"
 #include "engine/core/errors.h"
 
 namespace engine::apps {
@@ -64,11 +64,11 @@ std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality) {
 }
 
 void write_png(const std::filesystem::path& path, const Image& image) {
-  write_file_bytes(path, encode_png(image));
+  write_file_atomically(path, encode_png(image));
 }
 
 void write_jpeg(const std::filesystem::path& path, const Image& image, int quality) {
-  write_file_bytes(path, encode_jpeg(image, quality));
+  write_file_atomically(path, encode_jpeg(image, quality));
 }
 
 std::string to_base64(std::span<const std::uint8_t> bytes) {

@@ -84,6 +84,13 @@ NormalEquations accumulate(const Matrix& features, const ImageDataset& dataset,
   return equations;
 }
 
+double mean_diagonal(const NormalEquations& equations) {
+  double sum = 0;
+  for (std::int64_t f = 0; f < equations.gram.cols; ++f) sum += equations.gram.row(f)[f];
+  // Pictures that are all alike: any penalty does.
+  return sum > 0 ? sum / static_cast<double>(equations.gram.cols) : 1;
+}
+
 // Solves (gram + penalty * I) w = moments for every class by Cholesky; false when not positive
 // definite in double.
 bool solve(const NormalEquations& equations, double penalty, Matrix& weights) {
@@ -147,54 +154,55 @@ std::int64_t count_correct(std::span<const std::int32_t> predictions,
   return correct;
 }
 
+// The best of kPenalties, as a multiple of the mean diagonal, by accuracy on split.validation.
+double choose_penalty(const Matrix& features, const ImageDataset& dataset, const Split& split) {
+  const NormalEquations equations = accumulate(features, dataset, split.train);
+  Matrix weights = equations.moments;
+  std::int64_t best_correct = -1;
+  double best = kPenalties.back();
+  for (const double penalty : kPenalties) {
+    if (!solve(equations, penalty * mean_diagonal(equations), weights)) continue;
+    const auto correct = count_correct(predict(features, equations, weights, split.validation),
+                                       split.validation, dataset.label_span());
+    // Of equals the stronger penalty: it generalises better.
+    if (correct >= best_correct) {
+      best_correct = correct;
+      best = penalty;
+    }
+  }
+  return best;
+}
+
+// A fifth of the training part as the validation part.
+Split split_again(const ImageDataset& dataset, const std::vector<std::int64_t>& train) {
+  std::vector<std::int32_t> labels;
+  for (const std::int64_t item : train) labels.push_back(dataset.label_span()[item]);
+  Split split = stratified_split(labels, {0.8, 0.2, 0}, 1);
+  for (auto* part : {&split.train, &split.validation}) {
+    for (std::int64_t& item : *part) item = train[item];
+  }
+  return split;
+}
+
 }  // namespace
 
 BaselineResult ridge_on_thumbnails(const ImageDataset& dataset, const Split& split) {
   ENGINE_CHECK(split.train.size() >= 2, "ridge_on_thumbnails: ", split.train.size(),
                " training items");
   const auto start = std::chrono::steady_clock::now();
-  const auto labels = dataset.label_span();
-  std::vector<std::int64_t> train = split.train;
-  std::vector<std::int64_t> validation = split.validation;
-  if (validation.empty()) {
-    std::vector<std::int32_t> train_labels;
-    for (const std::int64_t item : split.train) train_labels.push_back(labels[item]);
-    const Split inner = stratified_split(train_labels, {0.8, 0.2, 0}, 1);
-    train.clear();
-    for (const std::int64_t i : inner.train) train.push_back(split.train[i]);
-    for (const std::int64_t i : inner.validation) validation.push_back(split.train[i]);
-  }
   const Matrix features = thumbnails(dataset);
-  const NormalEquations equations = accumulate(features, dataset, train);
-  double diagonal = 0;
-  for (std::int64_t f = 0; f < features.cols; ++f) {
-    diagonal += equations.gram.row(f)[f] / static_cast<double>(features.cols);
-  }
-  // Pictures that are all alike: any penalty does.
-  if (diagonal <= 0) diagonal = 1;
-
-  Matrix best_weights(static_cast<std::int64_t>(dataset.classes.size()), features.cols);
-  Matrix weights = best_weights;
-  std::int64_t best_correct = -1;
-  double best_penalty = 0;
-  for (const double penalty : kPenalties) {
-    if (!solve(equations, penalty * diagonal, weights)) continue;
-    const auto correct =
-        count_correct(predict(features, equations, weights, validation), validation, labels);
-    // Of equals the stronger penalty: it generalises better.
-    if (correct >= best_correct) {
-      best_correct = correct;
-      best_penalty = penalty;
-      best_weights = weights;
-    }
-  }
+  double penalty = choose_penalty(
+      features, dataset, split.validation.empty() ? split_again(dataset, split.train) : split);
+  const NormalEquations equations = accumulate(features, dataset, split.train);
+  Matrix weights = equations.moments;
+  while (!solve(equations, penalty * mean_diagonal(equations), weights)) penalty *= 10;
 
   BaselineResult result;
   result.name = "ridge regression on 8x8 thumbnails";
-  result.note = join("penalty ", best_penalty);
-  result.predictions = predict(features, equations, best_weights, split.test);
+  result.note = join("penalty ", penalty);
+  result.predictions = predict(features, equations, weights, split.test);
   result.total = static_cast<std::int64_t>(split.test.size());
-  result.correct = count_correct(result.predictions, split.test, labels);
+  result.correct = count_correct(result.predictions, split.test, dataset.label_span());
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

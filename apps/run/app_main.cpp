@@ -42,6 +42,17 @@ std::string message_of(const std::exception& error, int verbosity) {
   return is_whole ? text : text.substr(0, text.find('\n'));
 }
 
+// No command that there is: names the word that was taken for one.
+int refuse_command(int argc, char** argv, const AppDescription& app,
+                   const std::vector<Command>& commands) {
+  std::string text = app.name + ": ";
+  text += argc > 1 ? join("there is no command \"", argv[1], '"') : "a command is needed";
+  text += "; there are:";
+  for (const Command& command : commands) text += " " + command.name;
+  std::fprintf(stderr, "%s (%s --help tells what they do)\n", text.c_str(), app.name.c_str());
+  return kExitUsage;
+}
+
 int run_command(const std::string& app, const Command& command, const OutputOptions& options) {
   Console console(options);
   const auto fail = [&](const std::exception& error, int code) {
@@ -92,8 +103,8 @@ int app_main(int argc, char** argv, const AppDescription& app,
     return std::fflush(stdout) == 0 && std::cout.flush() ? kExitOk : kExitFailure;
   } catch (const CLI::ParseError& error) {
     const auto chosen = parser.get_subcommands();
-    const std::string name =
-        chosen.empty() ? app.name : app.name + " " + chosen.front()->get_name();
+    if (chosen.empty()) return refuse_command(argc, argv, app, commands);
+    const std::string name = app.name + " " + chosen.front()->get_name();
     std::fprintf(stderr, "%s: %s (%s --help lists the flags)\n", name.c_str(), error.what(),
                  name.c_str());
     return kExitUsage;

@@ -158,6 +158,9 @@ std::string to_svg(const Chart& chart) {
   Axis x = make_axis(xs.low, xs.high, kLeft, kWidth - kRight, 7);
   x.low = std::min(xs.low, x.high);  // curves fill the width; outer ticks are left out
   x.high = xs.high > x.low ? xs.high : x.low + 1;
+  if (chart.x_is_whole) {
+    std::erase_if(x.ticks, [](double tick) { return std::fabs(tick - std::round(tick)) > 1e-9; });
+  }
   Axis y = make_axis(ys.low, ys.high, kHeight - kBottom, kTop, 5);
   if (chart.y_is_share && y.high > 1) {
     y.high = 1;

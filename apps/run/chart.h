@@ -24,6 +24,7 @@ struct Chart {
   std::string y_label;
   std::vector<Series> series;    // at most six
   bool y_is_share = false;       // labels in percent, at most 100 %
+  bool x_is_whole = false;       // epochs, iterations: no tick between whole numbers
   std::optional<double> mark_x;  // a vertical line: the chosen epoch
   std::string mark_label;
 };

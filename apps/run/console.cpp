@@ -32,10 +32,6 @@ void Console::note(std::string_view line) {
   warning(line);
 }
 
-void Console::detail(std::string_view line) {
-  if (options_.verbosity > 0) note(line);
-}
-
 void Console::warning(std::string_view line) {
   clear_status();
   std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());

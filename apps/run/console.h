@@ -25,7 +25,6 @@ class Console {
 
   // A line for people, on standard error; nothing when quiet.
   void note(std::string_view line);
-  void detail(std::string_view line);   // only with -v
   void warning(std::string_view line);  // even when quiet
   // A line of the result, on standard output; nothing with --json.
   void result(std::string_view line);

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "engine/apps/data/confidence_interval.h"
+#include "engine/apps/data/paired_test.h"
 #include "engine/apps/run/console.h"
 #include "engine/core/errors.h"
 
@@ -58,7 +58,8 @@ void judge_progress(const std::vector<EpochMetrics>& epochs, std::vector<std::st
   }
 }
 
-void judge_classes(const ConfusionMatrix& matrix, std::vector<std::string>& out) {
+void judge_classes(const ConfusionMatrix& matrix, const std::string& part,
+                   std::vector<std::string>& out) {
   const std::size_t n = matrix.classes.size();
   std::int64_t wrong = 0, most = 0;
   std::size_t most_truth = 0, most_predicted = 0;
@@ -71,37 +72,41 @@ void judge_classes(const ConfusionMatrix& matrix, std::vector<std::string>& out)
     }
   }
   if (wrong == 0) {
-    out.push_back("No test picture was misjudged.");
+    out.push_back(join("No ", part, " picture was misjudged."));
     return;
   }
   const std::int64_t reverse = matrix.at(most_predicted, most_truth);
-  out.push_back(join("Of ", wrong, wrong == 1 ? " mistake" : " mistakes", " on the test part, ",
-                     most, most == 1 ? " takes \"" : " take \"", matrix.classes[most_truth],
-                     "\" for \"", matrix.classes[most_predicted], "\"",
+  out.push_back(join("Of ", wrong, wrong == 1 ? " mistake" : " mistakes", " on the ", part,
+                     " part, ", most, most == 1 ? " takes \"" : " take \"",
+                     matrix.classes[most_truth], "\" for \"", matrix.classes[most_predicted], "\"",
                      reverse > 0 ? join(" and ", reverse, " the other way round") : std::string(),
                      "."));
 }
 
 void judge_baseline(const DiagnosisInput& input, std::vector<std::string>& out) {
   if (input.baseline_name.empty()) return;
-  const double gain = input.accuracy - input.baseline_accuracy;
-  const Interval interval = wilson_interval(
-      std::llround(input.accuracy * static_cast<double>(input.test_items)), input.test_items);
-  if (interval.low > input.baseline_accuracy) {
-    out.push_back(join("It beats the better baseline (", input.baseline_name, ", ",
-                       format_percent(input.baseline_accuracy),
-                       ") by more than the interval's width can explain."));
-  } else if (gain >= 0) {
-    out.push_back(join("It is ", gain > 0 ? "ahead of" : "level with", " the better baseline (",
-                       input.baseline_name, ", ", format_percent(input.baseline_accuracy),
-                       "), but with ", input.test_items,
-                       " test pictures that difference is within chance."));
+  constexpr double kChance = 0.05;
+  const std::int64_t contested = input.only_net_right + input.only_baseline_right;
+  const bool is_chance = mcnemar_p(input.only_net_right, input.only_baseline_right) >= kChance;
+  const std::string baseline =
+      join(input.baseline_name, ", ", format_percent(input.baseline_accuracy));
+  const std::string counts =
+      contested == 0
+          ? std::string("both judge every picture alike")
+          : join("of the ", contested, contested == 1 ? " picture" : " pictures",
+                 " that only one of the two gets right, the net has ", input.only_net_right);
+  if (input.only_net_right > input.only_baseline_right && !is_chance) {
+    out.push_back(join("It beats the better baseline (", baseline, "): ", counts,
+                       ", more than chance explains (McNemar's test)."));
+  } else if (input.only_net_right >= input.only_baseline_right) {
+    const bool is_level = input.only_net_right == input.only_baseline_right;
+    out.push_back(join("It is ", is_level ? "level with" : "ahead of", " the better baseline (",
+                       baseline, "), but within chance: ", counts, '.'));
   } else {
-    out.push_back(
-        join("A simple method does better: ", input.baseline_name, " reaches ",
-             format_percent(input.baseline_accuracy),
-             ". Before trusting the net, look at its mistakes below and train longer or on "
-             "more data."));
+    out.push_back(join("A simple method does better: ", baseline,
+                       is_chance ? ", within chance" : "", "; ", counts,
+                       ". Before trusting the net, look at its mistakes below and train longer or "
+                       "on more data."));
   }
 }
 
@@ -113,10 +118,17 @@ std::vector<std::string> diagnose(const DiagnosisInput& input) {
     judge_fit(input.epochs, out);
     judge_progress(input.epochs, out);
   }
-  judge_classes(input.confusion, out);
+  const std::string part = input.chose_epoch ? "validation" : "test";
+  judge_classes(input.confusion, part, out);
   judge_baseline(input, out);
+  if (input.chose_epoch) {
+    out.push_back(
+        "There is no test part: the pictures that this accuracy is measured on also chose the "
+        "epoch "
+        "that was kept, which flatters it. --split 80/10/10 sets a test part aside.");
+  }
   if (!input.is_cross_validation && input.test_items > 0 && input.test_items < 100) {
-    out.push_back(join("The test part has only ", input.test_items,
+    out.push_back(join("The ", part, " part has only ", input.test_items,
                        " pictures, so the interval is wide; --folds 5 uses every picture once."));
   }
   return out;

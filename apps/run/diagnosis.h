@@ -22,8 +22,12 @@ struct DiagnosisInput {
   double accuracy = 0;           // on the test part
   double baseline_accuracy = 0;  // the best baseline's
   std::string baseline_name;
+  // Test items that only one of the two gets right.
+  std::int64_t only_net_right = 0;
+  std::int64_t only_baseline_right = 0;
   std::int64_t test_items = 0;
   bool is_cross_validation = false;
+  bool chose_epoch = false;  // what is judged here is the validation part
 };
 
 // What the numbers say, in sentences for someone who is new to this: over- or underfitting, a

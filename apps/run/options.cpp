@@ -32,6 +32,16 @@ Precision DeviceOptions::parsed_precision() const {
   return parse_precision(precision);
 }
 
+DeviceOptions DeviceOptions::resolved(const Device& opened) const {
+  DeviceOptions result = *this;
+  result.device = opened.is_cpu() ? "cpu" : join(opened);
+  if (opened.is_cpu()) result.threads = opened.threads();
+  if (parsed_precision() == Precision::automatic) {
+    result.precision = name_of(opened.has_bf16_matrix_units() ? Precision::bf16 : Precision::f32);
+  }
+  return result;
+}
+
 void add_device_flags(CLI::App& command, DeviceOptions& options) {
   command.add_option("--device", options.device, "auto, cpu, cuda or cuda:1")
       ->capture_default_str()
@@ -65,21 +75,21 @@ void add_training_flags(CLI::App& command, TrainingOptions& options) {
 }
 
 void add_run_flags(CLI::App& command, RunOptions& options) {
-  const auto others = command.get_options([](const CLI::Option* option) {
-    return option->get_name() != "--help" && !option->get_lnames().empty();
-  });
-  CLI::Option* data = command.add_option("--data", options.data, "folder with the data");
-  CLI::Option* out =
-      command.add_option("--out", options.out, "run folder, new or empty; default runs/...-NNN");
+  command.add_option("--data", options.data,
+                     "folder with a folder of pictures per class, or with IDX files; or an archive "
+                     "(.tar.gz, .tar, .zip)");
+  command.add_option("--out", options.out, "run folder, new or empty; default runs/...-NNN");
+  add_resume_flag(command, options);
+}
+
+void add_resume_flag(CLI::App& command, RunOptions& options) {
+  const auto others = command.get_options(
+      [](const CLI::Option* option) { return option->get_name().rfind("--help", 0) != 0; });
   CLI::Option* resume = command
                             .add_option("--resume", options.resume,
                                         "continue an unfinished run, the newest if none is named")
-                            ->expected(0, 1)
-                            ->excludes(data)
-                            ->excludes(out);
-  for (CLI::Option* option : others) {
-    if (option->get_name().rfind("--help", 0) != 0) resume->excludes(option);
-  }
+                            ->expected(0, 1);
+  for (CLI::Option* option : others) resume->excludes(option);
   command.parse_complete_callback([&options, resume] { options.is_resume = resume->count() > 0; });
 }
 

@@ -22,6 +22,9 @@ struct DeviceOptions {
 
   Device open() const;  // throws UsageError when there is no such device
   Precision parsed_precision() const;
+  // With what "auto" and 0 mean on `device`: what a run folder keeps, so that a run goes on as it
+  // began.
+  DeviceOptions resolved(const Device& device) const;
 };
 void add_device_flags(CLI::App& command, DeviceOptions& options);
 
@@ -31,8 +34,11 @@ struct RunOptions {
   std::string resume;      // the folder named, may be empty
   bool is_resume = false;  // --resume was given
 };
-// --resume excludes every other flag that changes what is trained: call this after those.
+// --data, --out and --resume.
 void add_run_flags(CLI::App& command, RunOptions& options);
+
+// --resume [FOLDER]. It excludes every flag and argument that was added before: call this last.
+void add_resume_flag(CLI::App& command, RunOptions& options);
 
 struct TrainingOptions {
   std::optional<int> epochs;

@@ -107,19 +107,6 @@ void Report::list(const std::vector<std::string>& items) {
   body_ += "</ul>\n";
 }
 
-void Report::table(const std::vector<std::string>& header,
-                   const std::vector<std::vector<std::string>>& rows) {
-  body_ += "<div class=\"card\"><table><tr>";
-  for (const std::string& cell : header) body_ += "<th>" + escape_html(cell) + "</th>";
-  body_ += "</tr>";
-  for (const auto& row : rows) {
-    body_ += "<tr>";
-    for (const std::string& cell : row) body_ += "<td>" + escape_html(cell) + "</td>";
-    body_ += "</tr>";
-  }
-  body_ += "</table></div>\n";
-}
-
 void Report::settings(const std::vector<std::pair<std::string, std::string>>& rows) {
   body_ += "<div class=\"card\"><table class=\"settings\">";
   for (const auto& [name, value] : rows) {

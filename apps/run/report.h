@@ -40,8 +40,6 @@ class Report {
   void section(const std::string& title, const std::string& introduction = "");
   void paragraph(const std::string& text);
   void list(const std::vector<std::string>& items);
-  void table(const std::vector<std::string>& header,
-             const std::vector<std::vector<std::string>>& rows);
   void settings(const std::vector<std::pair<std::string, std::string>>& rows);
   void charts(const std::vector<Chart>& charts);
   void comparison(const std::vector<Estimate>& estimates);

@@ -1,9 +1,11 @@
 #include "engine/apps/run/run_folder.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <system_error>
+#include <vector>
 
 #include "engine/apps/run/exit_codes.h"
 #include "engine/core/safetensors.h"
@@ -52,9 +54,14 @@ bool is_unfinished(const fs::path& path) {
   return fs::exists(path / kConfig, error) && !fs::exists(path / kResult, error);
 }
 
-fs::path newest_unfinished(std::string_view app) {
-  fs::path newest;
-  fs::file_time_type newest_time;
+// Of this app, newest first.
+std::vector<fs::path> unfinished_runs(std::string_view app) {
+  struct Run {
+    fs::file_time_type time;
+    fs::path path;
+    auto operator<=>(const Run&) const = default;
+  };
+  std::vector<Run> runs;
   std::error_code error;
   for (fs::directory_iterator it(kRuns, error), end; !error && it != end; it.increment(error)) {
     const fs::path& path = it->path();
@@ -62,18 +69,17 @@ fs::path newest_unfinished(std::string_view app) {
     std::error_code time_error;
     const auto time = fs::last_write_time(path / kConfig, time_error);
     if (time_error) continue;
-    const bool newer = newest.empty() || time > newest_time ||
-                       (time == newest_time && path.filename() > newest.filename());
-    if (!newer) continue;
     try {
       if (read_json_file(path / kConfig).value("app", "") != app) continue;
     } catch (const std::exception&) {
       continue;  // a damaged configuration belongs to no app
     }
-    newest = path;
-    newest_time = time;
+    runs.push_back({time, path});
   }
-  return newest;
+  std::sort(runs.rbegin(), runs.rend());
+  std::vector<fs::path> paths;
+  for (Run& run : runs) paths.push_back(std::move(run.path));
+  return paths;
 }
 
 }  // namespace
@@ -113,32 +119,45 @@ RunFolder RunFolder::create(const fs::path& out, std::string_view stem,
   } else {
     make_empty_folder(out);
   }
-  write_json(path / kConfig, config);
-  return RunFolder(path, config);
+  std::optional<FolderLock> lock = FolderLock::try_take(path);
+  if (!lock) throw UsageError(join("--out ", path.string(), ": another run begins there"));
+  try {
+    write_json(path / kConfig, config);
+  } catch (const IoError&) {
+    std::error_code ignored;
+    fs::remove(path / ".lock", ignored);
+    throw;
+  }
+  return RunFolder(path, config, std::move(*lock));
 }
 
 RunFolder RunFolder::resume(const fs::path& path, std::string_view app) {
-  fs::path found = path;
   if (path.empty()) {
-    found = newest_unfinished(app);
-    if (found.empty()) throw UsageError("--resume: there is no unfinished run under runs/");
+    bool is_any_running = false;
+    for (const fs::path& run : unfinished_runs(app)) {
+      std::optional<FolderLock> lock = FolderLock::try_take(run);
+      is_any_running = is_any_running || !lock;
+      // Its process may have finished it since it was listed.
+      if (lock && is_unfinished(run)) {
+        return RunFolder(run, read_json_file(run / kConfig), std::move(*lock));
+      }
+    }
+    throw UsageError(join("--resume: there is no unfinished run under runs/",
+                          is_any_running ? " but those that are running" : ""));
   }
   std::error_code error;
-  if (!fs::exists(found / kConfig, error)) {
-    throw UsageError(join("--resume ", found.string(), ": is no run folder (no config.json)"));
+  if (!fs::exists(path / kConfig, error)) {
+    throw UsageError(join("--resume ", path.string(), ": is no run folder (no config.json)"));
   }
-  if (fs::exists(found / kResult, error)) {
-    throw UsageError(join("--resume ", found.string(), ": this run is finished"));
-  }
-  nlohmann::json config = read_json_file(found / kConfig);
+  nlohmann::json config = read_json_file(path / kConfig);
   const bool is_ours = config.is_object() && config.contains("app") && config["app"] == app;
-  if (!is_ours) throw UsageError(join("--resume ", found.string(), ": is not a run of ", app));
-  return RunFolder(found, std::move(config));
-}
-
-bool RunFolder::is_finished() const {
-  std::error_code error;
-  return fs::exists(path_ / kResult, error);
+  if (!is_ours) throw UsageError(join("--resume ", path.string(), ": is not a run of ", app));
+  if (!is_unfinished(path)) {
+    throw UsageError(join("--resume ", path.string(), ": this run is finished"));
+  }
+  std::optional<FolderLock> lock = FolderLock::try_take(path);
+  if (!lock) throw UsageError(join("--resume ", path.string(), ": this run is running"));
+  return RunFolder(path, std::move(config), std::move(*lock));
 }
 
 void RunFolder::finish(const nlohmann::json& result) const {

@@ -13,49 +13,17 @@ import time
 import unittest
 
 import pictures
-
-CNN = os.environ["ENGINE_CNN"]
-QUICK = ["--items", "60", "--size", "16", "--network", "mlp", "--epochs", "2", "--no-baselines"]
-LIMIT_S = 50
+from case import CNN, LIMIT_S, QUICK, Case, cnn
 
 
-def cnn(*arguments, **options):
-    options.setdefault("stdout", subprocess.PIPE)
-    return subprocess.run([CNN, *arguments], stderr=subprocess.PIPE, timeout=LIMIT_S, **options)
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="cnn test ")  # with spaces, as people have them
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def path(self, *names):
-        return os.path.join(self.folder, *names)
-
-    def run_cnn(self, *arguments, **options):
-        return cnn(*arguments, cwd=self.folder, **options)
-
-    def fails(self, arguments, message, code, **options):
-        result = self.run_cnn(*arguments, **options)
-        text = result.stderr.decode()
-        self.assertIn(message, text)
-        self.assertEqual(result.returncode, code, text)
-        self.assertNotIn("terminate called", text)
-        return text
-
-    def succeeds(self, *arguments, **options):
-        result = self.run_cnn(*arguments, **options)
-        self.assertEqual(result.returncode, 0, result.stderr.decode())
-        return result.stdout.decode()
-
-    def no_run_folder(self):
-        self.assertFalse(os.path.exists(self.path("runs")) and os.listdir(self.path("runs")))
+FEW = ["--items", "60"]
 
 
 class CommandLine(Case):
     def test_bad_flags(self):
         table = [
-            ([], "subcommand"),
+            ([], "a command is needed; there are: train eval predict doctor"),
+            (["evaluate"], 'no command "evaluate"; there are: train eval predict doctor'),
             (["train", "--no-such-flag"], "--no-such-flag"),
             (["train", "--epochs", "0"], "--epochs"),
             (["train", "--epochs", "many"], "--epochs"),
@@ -69,6 +37,16 @@ class CommandLine(Case):
             (["train", "--resume", "--epochs", "3"], "--epochs"),
             (["train", "--resume"], "no unfinished run"),
             (["predict", "--model", "x"], "files"),
+            (["eval", "--model", "x", "--split", "all"], "--split requires --data"),
+            (["train", "--network", "logistic", "--hidden", "5", *FEW], "no hidden layer"),
+            (["train", "--network", "vgg_small", "--size", "8", *FEW], "--network vgg_small"),
+            (["train", "--network", "mlp", "--width", "2", *FEW], "has no convolutions"),
+            (["train", "--channels", "1"], "--channels requires --data"),
+            (["train", "--fit", "crop"], "--fit requires --data"),
+            (["train", "--items", "60", "--data", "x"], "--items excludes --data"),
+            (["train", "--scene-seed", "2", "--data", "x"], "--scene-seed excludes --data"),
+            (["train", "--threshold", "auto", "--folds", "3"], "folds have no validation part"),
+            (["train", "--threshold", "auto", "--split", "80/0/20", *FEW], "no validation part"),
         ]
         for arguments, message in table:
             with self.subTest(arguments=arguments):
@@ -97,11 +75,20 @@ class Pictures(Case):
         shutil.rmtree(self.path("one", "dark"))
         pictures.write(self.path("junk", "a", "1.png"), b"no picture at all")
         pictures.write(self.path("junk", "b", "1.png"), b"nor this")
-        for name, message in [("missing", "missing"), ("empty", "empty"), ("one", "one"),
-                              ("junk", "junk")]:
+        table = [("missing", "missing: No such file or directory"),
+                 ("empty", "empty: empty folder; one folder of pictures per class is needed"),
+                 ("one", "one: only one class, 'bright'"),
+                 ("junk", "class 'a': none of its 1 pictures can be read")]
+        for name, message in table:
             with self.subTest(name=name):
-                self.fails(["train", "--data", name, *QUICK], message, 1)
+                self.fails(["train", "--data", name, *QUICK[2:]], message, 1)
                 self.no_run_folder()
+
+    def test_a_threshold_is_for_two_classes(self):
+        pictures.two_classes(self.path("three"))
+        pictures.two_classes(self.path("three"), names=("green", "dark"))
+        self.fails(["train", "--data", "three", "--threshold", "0.7"], "this data has 3", 2)
+        self.no_run_folder()
 
     def test_damaged_pictures_are_named_and_skipped(self):
         data = pictures.two_classes(self.path("my photos"), names=("full sun", "deep night"))
@@ -254,7 +241,8 @@ class Interruptions(Case):
     def epochs(self, run):
         with open(self.path(run, "metrics.jsonl")) as file:
             rows = [json.loads(line) for line in file]
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+        return [{k: v for k, v in row.items() if k not in ("seconds", "step_seconds")}
+                for row in rows]
 
     def test_full_disk_keeps_the_last_checkpoint(self):
         code, _ = self.start_and_signal("run", signal.SIGINT, "6")
@@ -267,7 +255,8 @@ class Interruptions(Case):
         self.fails(["train", "--resume", "run"], "safetensors", 1, preexec_fn=small_files)
         self.assertEqual(os.path.getsize(self.path("run", "checkpoint.safetensors")), before)
         known = {"config.json", "metrics.jsonl", "metrics.csv", "checkpoint.safetensors",
-                 "checkpoint.safetensors.previous", "model.safetensors", "last.safetensors"}
+                 "checkpoint.safetensors.previous", "model.safetensors", "last.safetensors",
+                 ".lock"}
         self.assertLessEqual(set(os.listdir(self.path("run"))), known)
         self.succeeds("train", "--resume", "run")
 

@@ -9,12 +9,14 @@
 #include "engine/apps/data/dataset.h"
 #include "engine/apps/data/file_bytes.h"
 #include "engine/core/errors.h"
+#include "items_per_class.h"
 #include "temporary_folder.h"
 #include "throws.h"
 
 namespace engine::apps {
 namespace {
 
+using testing_support::items_per_class;
 using testing_support::TemporaryFolder;
 using Bytes = std::vector<std::uint8_t>;
 
@@ -133,7 +135,7 @@ TEST(Archive, ReadsCifar10) {
   const ImageDataset data = load_dataset(path);
   EXPECT_EQ(data.images.shape(), (Shape{60'000, 32, 32, 3}));
   EXPECT_EQ(data.test_begin, 50'000);
-  EXPECT_EQ(data.items_per_class(), std::vector<std::int64_t>(10, 6'000));
+  EXPECT_EQ(items_per_class(data), std::vector<std::int64_t>(10, 6'000));
   EXPECT_EQ(data.classes[0], "airplane");
   EXPECT_TRUE(data.skipped.empty());
 }

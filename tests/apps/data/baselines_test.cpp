@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/apps/data/paired_test.h"
 #include "engine/core/errors.h"
 #include "throws.h"
 
@@ -59,6 +60,14 @@ TEST(Wilson, MatchesPublishedValues) {
   expect(0, 20, 0.0, 0.1611);
   expect(1, 29, 0.0061, 0.1718);
   EXPECT_EQ(wilson_interval(0, 0).high, 1);
+}
+
+TEST(Paired, McNemarByHand) {
+  EXPECT_EQ(mcnemar_p(0, 0), 1);
+  EXPECT_NEAR(mcnemar_p(6, 0), 2 / 64., 1e-12);
+  EXPECT_NEAR(mcnemar_p(1, 9), 2 * 11 / 1024., 1e-12);  // 1 + 10 of the 2^10 ways
+  EXPECT_EQ(mcnemar_p(5, 5), 1);
+  EXPECT_LT(mcnemar_p(1000, 400), 1e-50);
 }
 
 // Sizes that are no multiple of any block, two widths; one of them sums more than 32 bits hold.
@@ -125,6 +134,17 @@ TEST(Ridge, LearnsWhatIsLinearAndNotWhatIsNot) {
   const auto product = make_data(
       400, 16, 1, 2, pixel, [](auto i) { return (scramble(i) >> 3 & 1) ^ (scramble(i) >> 9 & 1); });
   EXPECT_LT(ridge_on_thumbnails(product, cut(400, 250, 50)).accuracy(), 0.7);
+}
+
+// Every picture lights a cell of its own, and nothing else tells its class: only those that were
+// trained on are known. A fifth is set aside to choose the penalty; the weights know it too.
+TEST(Ridge, TrainsOnTheWholeTrainingPart) {
+  const auto data = make_data(
+      60, 8, 1, 4, [](auto i, auto k) { return i == k ? 255 : 0; },
+      [](auto i) { return static_cast<int>(i % 4); });
+  Split split = cut(60, 60, 0);
+  split.test = split.train;
+  EXPECT_EQ(ridge_on_thumbnails(data, split).correct, 60);
 }
 
 TEST(Ridge, ManyClassesNoValidationAndFlatPictures) {

@@ -6,12 +6,14 @@
 #include <gtest/gtest.h>
 
 #include "engine/core/errors.h"
+#include "items_per_class.h"
 #include "temporary_folder.h"
 #include "throws.h"
 
 namespace engine::apps {
 namespace {
 
+using testing_support::items_per_class;
 using testing_support::TemporaryFolder;
 using Bytes = std::vector<std::uint8_t>;
 
@@ -39,7 +41,7 @@ TEST(ImageFolder, LoadsSortedClassesAndNames) {
     for (const std::uint8_t p : data.image(item).pixels) ASSERT_NEAR(p, value, 1) << item;
   }
   EXPECT_TRUE(data.skipped.empty());
-  EXPECT_EQ(data.items_per_class(), (std::vector<std::int64_t>{2, 2}));
+  EXPECT_EQ(items_per_class(data), (std::vector<std::int64_t>{2, 2}));
   EXPECT_FALSE(data.test_begin);
 }
 
@@ -150,7 +152,7 @@ TEST(RealPhotographs, LoadAllOfThem) {
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no photographs; set ENGINE_SHARED_DATA";
   const ImageDataset data = load_dataset(path);
   EXPECT_EQ(data.classes, (std::vector<std::string>{"day", "night"}));
-  EXPECT_EQ(data.items_per_class(), (std::vector<std::int64_t>{120, 120}));
+  EXPECT_EQ(items_per_class(data), (std::vector<std::int64_t>{120, 120}));
   EXPECT_TRUE(data.skipped.empty());
   // Days are brighter than nights.
   double sums[2] = {};

@@ -24,6 +24,14 @@ TEST(Chart, TicksAreRoundAndCoverTheRange) {
   near(round_ticks(0.013, 0.031, 4), {0.01, 0.015, 0.02, 0.025, 0.03, 0.035});
 }
 
+TEST(Chart, WholeNumbersHaveNoTicksBetweenThem) {
+  Chart chart{.series = {{"s", {{1, 5}, {2, 6}}}}};
+  EXPECT_THAT(to_svg(chart), HasSubstr(">1.2<"));
+  chart.x_is_whole = true;
+  EXPECT_THAT(to_svg(chart), Not(HasSubstr(">1.2<")));
+  EXPECT_THAT(to_svg(chart), HasSubstr(">2<"));
+}
+
 TEST(Chart, SurvivesNothingOnePointAndNonFinite) {
   EXPECT_THAT(to_svg(Chart{.title = "empty"}), HasSubstr("</svg>"));
   const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -40,12 +48,11 @@ TEST(Report, EscapesEverythingAndRefersToNothingOutside) {
   report.figures({{"<l>", "<v>", "<n>"}});
   report.list({"<item>"});
   report.settings({{"<k>", "<x>"}});
-  report.table({"<h>"}, {{"<c>"}});
   report.confusion_matrix({{"<yes>", "no"}, {3, 1, 0, 0}});
   report.pictures({{make_image(2, 2, 3, 7), {"<cap>"}}}, 64);
   const std::string html = report.html();
   for (const char* tag : {"<script>", "<b>", "<i>", "<l>", "<v>", "<n>", "<item>", "<k>", "<x>",
-                          "<h>", "<c>", "<yes>", "<cap>", "http", "NaN", "nan"}) {
+                          "<yes>", "<cap>", "http", "NaN", "nan"}) {
     EXPECT_THAT(html, Not(HasSubstr(tag)));
   }
   EXPECT_THAT(html, HasSubstr("data:image/png;base64,"));
@@ -88,11 +95,34 @@ TEST(Diagnosis, TellsTheCasesApart) {
   beaten.accuracy = 0.9;
   beaten.baseline_name = "ridge";
   beaten.baseline_accuracy = 0.95;
-  EXPECT_THAT(text_of(beaten), HasSubstr("A simple method does better: ridge"));
-  beaten.baseline_accuracy = 0.89;
-  EXPECT_THAT(text_of(beaten), HasSubstr("within chance"));
-  beaten.baseline_accuracy = 0.5;
-  EXPECT_THAT(text_of(beaten), HasSubstr("It beats"));
+  beaten.only_net_right = 2, beaten.only_baseline_right = 12;
+  EXPECT_THAT(text_of(beaten), HasSubstr("A simple method does better: ridge, 95.00 %; of the 14"));
+  beaten.only_baseline_right = 3;
+  EXPECT_THAT(text_of(beaten), HasSubstr("A simple method does better: ridge, 95.00 %, within"));
+  beaten.only_net_right = 3;
+  EXPECT_THAT(text_of(beaten), HasSubstr("level with the better baseline"));
+}
+
+// 190 of 200 right, the baseline 184: either interval holds the other's share. Yet all six pictures
+// on which they differ speak for the net.
+TEST(Diagnosis, ComparesOnTheSamePictures) {
+  DiagnosisInput input = run_of(0.99, 0.985, 0.2);
+  input.accuracy = 0.95;
+  input.baseline_name = "ridge";
+  input.baseline_accuracy = 0.92;
+  input.only_net_right = 6;
+  EXPECT_THAT(text_of(input), HasSubstr("It beats the better baseline (ridge, 92.00 %): of the 6"));
+  input.only_net_right = 16, input.only_baseline_right = 10;
+  EXPECT_THAT(text_of(input),
+              HasSubstr("ahead of the better baseline (ridge, 92.00 %), but within"));
+}
+
+TEST(Diagnosis, SaysThatTheJudgedPartChoseTheEpoch) {
+  DiagnosisInput input = run_of(0.99, 0.985, 0.2);
+  EXPECT_THAT(text_of(input), Not(HasSubstr("chose the epoch")));
+  input.chose_epoch = true;
+  EXPECT_THAT(text_of(input), HasSubstr("also chose the epoch"));
+  EXPECT_THAT(text_of(input), HasSubstr("No validation picture was misjudged"));
 }
 
 TEST(Diagnosis, NothingTrainedIsNoCrash) {

@@ -8,6 +8,7 @@
 
 #include "engine/apps/run/exit_codes.h"
 #include "engine/apps/run/metrics_log.h"
+#include "tests/apps/data/throws.h"
 
 namespace engine::apps {
 namespace {
@@ -51,8 +52,8 @@ TEST_F(RunFolderTest, NumbersAreCountedUpAndNothingIsOverwritten) {
 TEST_F(RunFolderTest, ResumeTakesTheNewestUnfinishedRunOfTheApp) {
   EXPECT_THROW(RunFolder::resume("", "cnn"), UsageError);
   RunFolder::create("", "a", {{"app", "cnn"}, {"n", 1}});
-  const RunFolder second = RunFolder::create("", "b", {{"app", "cnn"}, {"n", 2}});
-  const RunFolder third = RunFolder::create("", "c", {{"app", "cnn"}, {"n", 3}});
+  RunFolder::create("", "b", {{"app", "cnn"}, {"n", 2}});
+  RunFolder::create("", "c", {{"app", "cnn"}, {"n", 3}});
   RunFolder::create("", "d", {{"app", "siamese"}});
   for (int i = 0; i < 4; ++i) {  // file times may be coarse
     const char* names[] = {"a-001", "b-001", "c-001", "d-001"};
@@ -60,15 +61,29 @@ TEST_F(RunFolderTest, ResumeTakesTheNewestUnfinishedRunOfTheApp) {
                         fs::file_time_type::clock::now() + std::chrono::seconds(i));
   }
   EXPECT_EQ(RunFolder::resume("", "cnn").config()["n"], 3);
-  third.finish({{"accuracy", 1}});
-  EXPECT_TRUE(third.is_finished());
+  RunFolder::resume("runs/c-001", "cnn").finish({{"accuracy", 1}});
   EXPECT_EQ(RunFolder::resume("", "cnn").config()["n"], 2);
   EXPECT_EQ(RunFolder::resume("runs/a-001", "cnn").config()["n"], 1);
-  EXPECT_THROW(RunFolder::resume(third.path(), "cnn"), UsageError);
+  EXPECT_THROW(RunFolder::resume("runs/c-001", "cnn"), UsageError);
   EXPECT_THROW(RunFolder::resume("runs/d-001", "cnn"), UsageError);
-  std::ofstream(second.file("config.json")) << "{ torn";
+  std::ofstream("runs/b-001/config.json") << "{ torn";
   EXPECT_EQ(RunFolder::resume("", "cnn").config()["n"], 1);
-  EXPECT_THROW(RunFolder::resume(second.path(), "cnn"), IoError);
+  EXPECT_THROW(RunFolder::resume("runs/b-001", "cnn"), IoError);
+}
+
+TEST_F(RunFolderTest, OneProcessWorksInAFolder) {
+  RunFolder::create("", "a", {{"app", "cnn"}, {"n", 1}});
+  {
+    const RunFolder running = RunFolder::create("", "b", {{"app", "cnn"}, {"n", 2}});
+    fs::last_write_time("runs/b-001/config.json",
+                        fs::file_time_type::clock::now() + std::chrono::seconds(9));
+    EXPECT_EQ(RunFolder::resume("", "cnn").config()["n"], 1);
+    EXPECT_THROWS_WITH(RunFolder::resume("runs/b-001", "cnn"), UsageError,
+                       "--resume runs/b-001: this run is running");
+    const RunFolder other = RunFolder::resume("runs/a-001", "cnn");
+    EXPECT_THROWS_WITH(RunFolder::resume("", "cnn"), UsageError, "but those that are running");
+  }
+  EXPECT_EQ(RunFolder::resume("", "cnn").config()["n"], 2);
 }
 
 TEST_F(RunFolderTest, MetricsKeepWhatIsWantedAndDropATornLine) {
