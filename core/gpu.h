@@ -13,7 +13,8 @@ struct Gpu {
   int shared_kib = 164;
 };
 
-// Throws where the device is no CUDA device.
+// Both throw where the device is no CUDA device.
 Gpu gpu_of(const Device& device);
+std::int64_t free_bytes_of(const Device& device);  // of its memory, now
 
 }  // namespace engine

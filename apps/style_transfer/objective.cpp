@@ -64,16 +64,21 @@ Objective make_objective(const StyleSettings& settings, const Encoder& encoder) 
   return objective;
 }
 
-Targets measure(const Objective& objective, const Tensor& picture, const DeviceOptions& device,
-                bool is_style) {
+Graph measuring_graph(const Objective& objective, const Shape& picture, bool is_style) {
   Graph graph;
   const Scope net(graph, Mode::inference);
-  const std::vector<LayerWeight>& layers = is_style ? objective.style : objective.content;
-  const Value image = graph.input("image", picture.shape());
-  const std::vector<Value> maps = features(net, image, objective, names_of(layers));
+  const Value image = graph.input("image", picture);
+  const std::vector<Value> maps =
+      features(net, image, objective, names_of(is_style ? objective.style : objective.content));
   for (std::size_t i = 0; i < maps.size(); ++i) {
     graph.output(join("target", i), is_style ? normalized_gram(maps[i]) : maps[i]);
   }
+  return graph;
+}
+
+Targets measure(const Objective& objective, const Tensor& picture, const DeviceOptions& device,
+                bool is_style) {
+  const Graph graph = measuring_graph(objective, picture.shape(), is_style);
   Store store(device.open());
   objective.encoder->load_into(store, graph);
   Executable step = compile(
@@ -81,7 +86,8 @@ Targets measure(const Objective& objective, const Tensor& picture, const DeviceO
   step.set_input("image", picture);
   step.run();
   Targets targets;
-  for (std::size_t i = 0; i < maps.size(); ++i) {
+  const std::size_t layers = (is_style ? objective.style : objective.content).size();
+  for (std::size_t i = 0; i < layers; ++i) {
     const Tensor target = step.output(join("target", i)).to(Device::cpu()).clone();
     (is_style ? targets.style : targets.content).push_back(target);
   }

@@ -24,7 +24,11 @@ struct Targets {
   std::vector<Tensor> style;    // Gram matrices, one layer after another
 };
 
-// Of a picture, f32 [1, h, w, 3] in 0..255: its activations and Gram matrices in f32.
+// What measure() computes, for a picture of this shape: outputs "target0", ... Throws
+// InvalidArgument where it is too small for the deepest layer.
+Graph measuring_graph(const Objective& objective, const Shape& picture, bool is_style);
+
+// Of a picture, f32 [1, h, w, 3] in 0..255: its activations or Gram matrices in f32.
 Targets measure(const Objective& objective, const Tensor& picture, const DeviceOptions& device,
                 bool is_style);
 

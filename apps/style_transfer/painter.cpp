@@ -19,7 +19,7 @@ constexpr float kFinalFactor = 0.05f;  // of Adam's rate at the end
 constexpr float kFirstStep = 1;        // grey levels, root mean square: L-BFGS, gradient descent
 constexpr double kAverageDecay = 0.9;
 
-Optimizer optimizer_of(Graph& graph, const StyleSettings& s, const ScaleStart& start) {
+Optimizer optimizer_of(Graph& graph, const StyleSettings& s, std::int64_t total_steps) {
   if (s.optimizer == "lbfgs" || s.optimizer == "lbfgs-fixed") {
     return Lbfgs{
         .learning_rate = s.learning_rate > 0 ? s.learning_rate : 1.0,
@@ -30,18 +30,7 @@ Optimizer optimizer_of(Graph& graph, const StyleSettings& s, const ScaleStart& s
   const double peak = s.learning_rate > 0 ? s.learning_rate : kAdamRate;
   return Adam{.learning_rate = cosine_schedule(graph, {.peak = static_cast<float>(peak),
                                                        .final_factor = kFinalFactor,
-                                                       .total_steps = start.total_steps})};
-}
-
-Graph step_graph(const StyleSettings& settings, const Objective& objective, const Shape& shape,
-                 const ScaleStart& start) {
-  Graph graph;
-  const Scope net(graph);
-  const Value image = net.parameter(kImage, shape, init::zeros());
-  const Value loss = style_loss(net, image, objective);
-  minimize(net, loss, optimizer_of(graph, settings, start), {.parameters = {image}});
-  if (settings.optimizer == "adam") average_iterates(net, image, kAverageDecay);
-  return graph;
+                                                       .total_steps = total_steps})};
 }
 
 void bind_targets(Executable& step, const Targets& targets) {
@@ -57,14 +46,39 @@ bool is_encoder(const Store::Entry& entry) {
   return entry.name.starts_with("features.");
 }
 
+std::filesystem::path previous_of(const std::filesystem::path& path) {
+  return path.string() + ".previous";
+}
+
+bool is_whole(const std::filesystem::path& path) {
+  try {
+    read_safetensors_metadata(path);
+    return true;
+  } catch (const IoError&) {
+    return false;
+  }
+}
+
 }  // namespace
+
+Graph step_graph(const StyleSettings& settings, const Objective& objective, const Shape& shape,
+                 std::int64_t total_steps) {
+  Graph graph;
+  const Scope net(graph);
+  const Value image = net.parameter(kImage, shape, init::zeros());
+  const Value loss = style_loss(net, image, objective);
+  minimize(net, loss, optimizer_of(graph, settings, total_steps), {.parameters = {image}});
+  if (settings.optimizer == "adam") average_iterates(net, image, kAverageDecay);
+  return graph;
+}
 
 Painter::Painter(const StyleSettings& settings, const Objective& objective, const Targets& targets,
                  const ScaleStart& start)
     : settings_(settings),
+      first_step_(start.step),
       gradient_descent_rate_(start.gradient_descent_rate),
       store_(settings.device.open(), {.seed = settings.seed}) {
-  const Graph graph = step_graph(settings, objective, start.image.shape(), start);
+  const Graph graph = step_graph(settings, objective, start.image.shape(), start.total_steps);
   objective.encoder->load_into(store_, graph);
   store_.declare(graph);
   store_.set(kImage, start.image);
@@ -101,6 +115,7 @@ Painter::Painter(const StyleSettings& settings, const Objective& objective, cons
 
 Tensor Painter::picture() const {
   const char* name = kImage;
+  if (step() == first_step_) return store_.get(name).to(Device::cpu()).clone();
   if (settings_.optimizer == "adam" && store_.find("image.average") != nullptr) {
     name = "image.average";
   }
@@ -151,9 +166,12 @@ void Painter::save(const std::filesystem::path& path, const std::string& json) c
     if (!is_encoder(entry)) file.tensors.push_back({entry.name, entry.tensor.to(Device::cpu())});
   }
   nlohmann::json state = nlohmann::json::parse(json);
+  state["first_step"] = first_step_;
   state["gradient_descent_rate"] = gradient_descent_rate_;
   file.metadata["style_transfer"] = state.dump();
-  write_safetensors(path, file);
+  AtomicFile out(path);
+  write_safetensors(out, file);
+  out.commit({.previous = is_whole(path) ? previous_of(path) : std::filesystem::path()});
 }
 
 void Painter::restore(const std::filesystem::path& path) {
@@ -169,21 +187,19 @@ void Painter::restore(const std::filesystem::path& path) {
   }
 }
 
+std::filesystem::path newest_checkpoint(const std::filesystem::path& path) {
+  std::error_code error;
+  const bool exists =
+      std::filesystem::exists(path, error) || std::filesystem::exists(previous_of(path), error);
+  if (!exists) return {};
+  return is_whole(path) || !is_whole(previous_of(path)) ? path : previous_of(path);
+}
+
 std::string saved_json(const std::filesystem::path& path) {
   const auto metadata = read_safetensors_metadata(path);
   const auto found = metadata.find("style_transfer");
   if (found == metadata.end()) throw IoError(path.string() + ": is no checkpoint of this app");
   return found->second;
-}
-
-std::int64_t planned_bytes(const StyleSettings& settings, const Objective& objective,
-                           const Shape& image) {
-  Graph graph = step_graph(settings, objective, image, {.total_steps = 1});
-  Store store(settings.device.open());
-  const Executable step =
-      compile(graph, store,
-              {.precision = settings.device.parsed_precision(), .parameters = Parameters::frozen});
-  return step.memory_plan().total();
 }
 
 }  // namespace engine::apps::style_transfer

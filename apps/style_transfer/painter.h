@@ -27,10 +27,10 @@ class Painter {
 
   void run(std::int64_t steps) { step_->run(steps); }
   std::int64_t step() const { return store_.step(); }
-  const MemoryPlan& memory_plan() const { return step_->memory_plan(); }
   Precision precision() const { return step_->precision(); }
 
-  // The picture so far: the averaged iterates, the best point of L-BFGS, or the iterate itself.
+  // The picture so far: the averaged iterates, the best point of L-BFGS, or the iterate itself; the
+  // start before the first step.
   Tensor picture() const;
   // What the next scale begins with.
   ScaleStart next_scale(const Shape& image) const;
@@ -43,22 +43,27 @@ class Painter {
   int fallbacks() const;    // of L-BFGS
   bool is_stalled() const;  // of L-BFGS
 
-  // Everything but the encoder's weights, and the caller's JSON.
+  // Everything but the encoder's weights, and the caller's JSON. The file that was there is kept as
+  // `path` + ".previous".
   void save(const std::filesystem::path& path, const std::string& json) const;
   void restore(const std::filesystem::path& path);
 
  private:
   StyleSettings settings_;
+  std::int64_t first_step_ = 0;  // of this scale
   double gradient_descent_rate_ = 0;
   Store store_;
   std::unique_ptr<Executable> step_;
 };
 
-// Bytes that the step of this size takes beside what the process has already.
-std::int64_t planned_bytes(const StyleSettings& settings, const Objective& objective,
-                           const Shape& image);
+// The step that a Painter runs, for a picture of this shape; its sizes do not depend on the start.
+Graph step_graph(const StyleSettings& settings, const Objective& objective, const Shape& image,
+                 std::int64_t total_steps);
 
-// The JSON that save() was given.
+// What save() left: `path`, or the file before it where that is missing or damaged; empty where
+// there is neither.
+std::filesystem::path newest_checkpoint(const std::filesystem::path& path);
+// The JSON that save() was given, with "first_step" and "gradient_descent_rate".
 std::string saved_json(const std::filesystem::path& path);
 
 }  // namespace engine::apps::style_transfer

@@ -91,6 +91,13 @@ Tensor evaluate(Graph& graph, const Value& result,
   return step.output("result").clone();
 }
 
+// f32 [1, h, w, 3], 0..255.
+Tensor pixels_of(const Image& image) {
+  const Tensor pixels = Tensor::empty({1, image.height, image.width, 3}, DType::f32, Device::cpu());
+  std::copy(image.pixels.begin(), image.pixels.end(), pixels.span<float>().begin());
+  return pixels;
+}
+
 std::uint64_t scene_number(const std::string& name) {
   std::uint64_t number = 0;
   const char* begin = name.data() + kScene.size();
@@ -120,14 +127,16 @@ Image load_picture(const std::string& name, int size) {
   return read_image(name);
 }
 
-Tensor scaled_pixels(const Image& image, int size) {
+Shape scaled_shape(const Image& image, int size) {
   const double factor = static_cast<double>(size) / std::max(image.width, image.height);
   const auto scaled = [&](int extent) {
-    return std::max(1, static_cast<int>(std::lround(extent * factor)));
+    return std::max<std::int64_t>(1, std::lround(extent * factor));
   };
-  const Tensor pixels = Tensor::from(std::vector<float>(image.pixels.begin(), image.pixels.end()),
-                                     {1, image.height, image.width, 3});
-  return resized_like(pixels, {1, scaled(image.height), scaled(image.width), 3});
+  return {1, scaled(image.height), scaled(image.width), 3};
+}
+
+Tensor scaled_pixels(const Image& image, int size) {
+  return resized_like(pixels_of(image), scaled_shape(image, size));
 }
 
 Image to_image(const Tensor& pixels) {
@@ -173,8 +182,7 @@ Image with_colors_of(const Image& style, const Image& content) {
     }
     transform.offset.push_back(static_cast<float>(offset));
   }
-  const Tensor pixels = Tensor::from(std::vector<float>(style.pixels.begin(), style.pixels.end()),
-                                     {1, style.height, style.width, 3});
+  const Tensor pixels = pixels_of(style);
   Graph graph;
   const Value x = graph.input("x", pixels.shape());
   return to_image(evaluate(graph, color_transform(x, transform), {{"x", pixels}}));

@@ -16,6 +16,7 @@ std::string absolute_name(const std::string& name);
 
 // Brought to a longer side of `size`, the aspect ratio kept, antialiased. Pixels 0..255 as
 // f32 [1, h, w, 3].
+Shape scaled_shape(const Image& image, int size);
 Tensor scaled_pixels(const Image& image, int size);
 // Rounded and clamped to 0..255.
 Image to_image(const Tensor& pixels);

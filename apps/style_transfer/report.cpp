@@ -26,12 +26,21 @@ Image thumbnail(const Image& image) {
                 std::max(1, static_cast<int>(image.height * factor)));
 }
 
+// A number that was not finite is null in a run that was resumed.
+double number_in(const nlohmann::json& row, const std::string& column) {
+  const auto found = row.find(column);
+  return found != row.end() && found->is_number() ? found->get<double>() : std::nan("");
+}
+
 Chart chart_of(const StyleReport& report, const std::string& column, const std::string& title) {
-  Chart chart{.title = title, .x_label = "iteration", .y_label = "loss (logarithm to base 10)"};
+  Chart chart{.title = title,
+              .x_label = "iteration",
+              .y_label = "loss (logarithm to base 10)",
+              .x_is_whole = true};
   Series series{.name = title, .points = {}};
   for (const nlohmann::json& row : *report.rows) {
-    const double value = row.value(column, 0.0);
-    if (value > 0) series.points.push_back({row.value("iteration", 0.0), std::log10(value)});
+    const double value = number_in(row, column);
+    if (value > 0) series.points.push_back({number_in(row, "iteration"), std::log10(value)});
   }
   chart.series.push_back(series);
   return chart;
@@ -41,27 +50,26 @@ Chart chart_of(const StyleReport& report, const std::string& column, const std::
 
 std::string style_report(const StyleReport& r) {
   const StyleSettings& s = *r.settings;
-  const bool is_done = r.seconds_left <= 0;
   Report page("Style transfer", join(s.content, " in the style of ", s.styles.front(),
                                      s.styles.size() > 1 ? " and others" : ""));
-  if (!is_done) page.reload_every(kSecondsBetweenReads);
+  if (!r.is_finished) page.reload_every(kSecondsBetweenReads);
   const auto last = [&](const std::string& column) {
-    return r.rows->empty() ? std::string("-") : number(r.rows->back().value(column, 0.0), "%.4g");
+    return r.rows->empty() ? std::string("-") : number(number_in(r.rows->back(), column), "%.4g");
   };
-  page.figures(
-      {{"iteration", join(r.iteration, " of ", r.iterations), ""},
-       {is_done ? "time" : "time left", format_duration(is_done ? r.seconds : r.seconds_left), ""},
-       {"loss", last("loss"),
-        join("content ", last("content_loss"), ", style ", last("style_loss"))},
-       {"memory planned", number(r.memory_gib, "%.2f GiB"), ""}});
-  page.section(is_done ? "Result" : "So far");
-  page.pictures({{r.result, {join(r.result.width, " x ", r.result.height)}}},
-                std::min(r.result.width, 900));
+  page.figures({{"iteration", join(r.iteration, " of ", r.iterations), ""},
+                {r.is_finished ? "time" : "time left",
+                 format_duration(r.is_finished ? r.seconds : r.seconds_left), ""},
+                {"loss", last("loss"),
+                 join("content ", last("content_loss"), ", style ", last("style_loss"))},
+                {"memory planned", number(r.memory_gib, "%.2f GiB"), ""}});
+  page.section(r.is_finished ? "Result" : "So far");
+  page.pictures({{*r.result, {join(r.result->width, " x ", r.result->height)}}},
+                std::min(r.result->width, 900));
   if (!r.remark.empty()) page.paragraph(r.remark);
   page.section("Inputs");
-  std::vector<Picture> inputs = {{thumbnail(r.content), {"content", s.content}}};
-  for (std::size_t i = 0; i < r.styles.size(); ++i) {
-    inputs.push_back({thumbnail(r.styles[i]),
+  std::vector<Picture> inputs = {{thumbnail(*r.content), {"content", s.content}}};
+  for (std::size_t i = 0; i < r.styles->size(); ++i) {
+    inputs.push_back({thumbnail((*r.styles)[i]),
                       {join("style, weight ", number(s.style_weights[i], "%.2f")), s.styles[i]}});
   }
   page.pictures(inputs, 240);

@@ -11,13 +11,15 @@ namespace engine::apps::style_transfer {
 
 struct StyleReport {
   const StyleSettings* settings = nullptr;
-  Image content, result;
-  std::vector<Image> styles;                          // as they were used
+  const Image* content = nullptr;
+  const Image* result = nullptr;
+  const std::vector<Image>* styles = nullptr;         // as they were used
   const std::vector<nlohmann::json>* rows = nullptr;  // of the metrics
   int iteration = 0;
   int iterations = 0;
   double seconds = 0;
-  double seconds_left = 0;  // 0: finished
+  double seconds_left = 0;
+  bool is_finished = false;
   std::string encoder;
   std::string device;
   double memory_gib = 0;  // planned

@@ -15,8 +15,7 @@ struct RunFlags {
   RunOptions run;
 };
 
-void add_flags(CLI::App& command, RunFlags& flags) {
-  StyleSettings& s = flags.settings;
+void add_picture_flags(CLI::App& command, StyleSettings& s) {
   command.add_option("content", s.content, "picture, scene:N or pattern:NAME");
   command.add_option("styles", s.styles, "pictures, scene:N or pattern:NAME");
   command.add_option("-o,--output", s.output, "the result, .png or .jpg");
@@ -26,10 +25,21 @@ void add_flags(CLI::App& command, RunFlags& flags) {
   command.add_option("--iterations", s.iterations, "over all scales")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  command.add_option("--scales", s.scales, "coarse to fine, each half the next; 0: by the size")
-      ->check(CLI::Range(0, 6));
+  command
+      .add_option("--scales", s.scales,
+                  "coarse to fine, each half the next; default: down to 256 pixels, at most 3")
+      ->check(CLI::Range(1, 6));
   command.add_option("--init", s.init, "content, noise or a picture")->capture_default_str();
   command.add_option("--seed", s.seed, "of the noise")->capture_default_str();
+  command.add_option("--colors", s.colors, "style, content (its chroma) or matched")
+      ->check(CLI::IsMember({"style", "content", "matched"}))
+      ->capture_default_str();
+  command.add_option("--preview", s.preview, "iterations between previews")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+}
+
+void add_loss_flags(CLI::App& command, StyleSettings& s) {
   command.add_option("--style-weights", s.style_weights, "shares of several styles: 2,1")
       ->delimiter(',')
       ->check(CLI::PositiveNumber)
@@ -37,23 +47,33 @@ void add_flags(CLI::App& command, RunFlags& flags) {
   command.add_option("--style-scale", s.style_scale, "size of the styles, 1: as the result")
       ->check(CLI::Range(0.1, 4.0))
       ->group("Loss");
-  command.add_option("--content-layers", s.content_layers, "conv4_2 or conv4_2:0.5,conv5_1")
+  command
+      .add_option("--content-layers", s.content_layers,
+                  "whose activations are kept: conv4_2 or conv4_2:0.5,conv5_1; default: the "
+                  "encoder's")
       ->group("Loss");
-  command.add_option("--style-layers", s.style_layers, "likewise")->group("Loss");
-  command.add_option("--content-weight", s.content_weight, "")
+  command
+      .add_option("--style-layers", s.style_layers,
+                  "whose Gram matrices are matched: conv1_1:2,conv2_1; default: the encoder's")
+      ->group("Loss");
+  command
+      .add_option("--content-weight", s.content_weight,
+                  "how much the content's shapes count beside the style")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->group("Loss");
-  command.add_option("--style-weight", s.style_weight, "default: the encoder's")
+  command
+      .add_option("--style-weight", s.style_weight,
+                  "how much the style counts; default: the encoder's")
       ->check(CLI::NonNegativeNumber)
       ->group("Loss");
   command
       .add_option("--variation-weight", s.variation_weight, "smoothness; default: the encoder's")
       ->check(CLI::NonNegativeNumber)
       ->group("Loss");
-  command.add_option("--colors", s.colors, "style, content (its chroma) or matched")
-      ->check(CLI::IsMember({"style", "content", "matched"}))
-      ->capture_default_str();
+}
+
+void add_method_flags(CLI::App& command, StyleSettings& s) {
   command.add_option("--weights", s.weights, "VGG-16 or VGG-19, see scripts/convert_vgg.py")
       ->group("Encoder");
   command.add_option("--pooling", s.pooling, "average or max")
@@ -67,19 +87,18 @@ void add_flags(CLI::App& command, RunFlags& flags) {
   command.add_option("--learning-rate", s.learning_rate, "default: as suits the optimizer")
       ->check(CLI::PositiveNumber)
       ->group("Optimizer");
-  command.add_option("--preview", s.preview, "iterations between previews")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
   command.add_option("--memory", s.memory_gib, "GiB that may be used; default: what is free")
       ->check(CLI::PositiveNumber)
       ->group("Device");
   add_device_flags(command, s.device);
+}
+
+void add_flags(CLI::App& command, RunFlags& flags) {
+  add_picture_flags(command, flags.settings);
+  add_loss_flags(command, flags.settings);
+  add_method_flags(command, flags.settings);
   command.add_option("--out", flags.run.out, "run folder, new or empty; default runs/...-NNN");
-  CLI::Option* resume = command
-                            .add_option("--resume", flags.run.resume,
-                                        "continue an unfinished run, the newest if none is named")
-                            ->expected(0, 1);
-  command.parse_complete_callback([&flags, resume] { flags.run.is_resume = resume->count() > 0; });
+  add_resume_flag(command, flags.run);
 }
 
 StyleSettings settings_from_flags(const RunFlags& flags) {

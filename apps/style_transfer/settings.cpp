@@ -35,6 +35,7 @@ constexpr auto fields = [](auto& s, const auto& visit) {
   visit("preview", s.preview);
   visit("seed", s.seed);
   visit("memory_gib", s.memory_gib);
+  visit("hashes", s.hashes);
   device_fields(s.device, visit);
 };
 
@@ -61,15 +62,6 @@ std::vector<LayerWeight> parse_layers(const std::string& flag, const std::string
   }
   if (layers.empty()) throw UsageError(join(flag, ": no layer"));
   return layers;
-}
-
-std::string text_of(const std::vector<LayerWeight>& layers) {
-  std::string text;
-  for (const LayerWeight& layer : layers) {
-    text += join(text.empty() ? "" : ",", layer.name);
-    if (layer.weight != 1) text += join(':', layer.weight);
-  }
-  return text;
 }
 
 std::vector<Scale> make_scales(const StyleSettings& settings) {

@@ -17,7 +17,6 @@ struct LayerWeight {
 };
 // Throws UsageError naming `flag`.
 std::vector<LayerWeight> parse_layers(const std::string& flag, const std::string& text);
-std::string text_of(const std::vector<LayerWeight>& layers);
 
 // Everything that decides the result: config.json of a run folder. Where a field says so, the
 // encoder's own value replaces what was not given.
@@ -44,6 +43,7 @@ struct StyleSettings {
   int preview = 25;                 // iterations between previews
   std::uint64_t seed = 1;           // of the noise
   double memory_gib = 0;            // 0: what the machine has free
+  std::vector<std::string> hashes;  // of the inputs, see StyleInputs
   DeviceOptions device;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 
@@ -11,6 +12,7 @@
 #include "engine/apps/run/exit_codes.h"
 #include "engine/apps/run/interrupt.h"
 #include "engine/apps/run/run_folder.h"
+#include "engine/apps/style_transfer/inputs.h"
 #include "engine/apps/style_transfer/memory.h"
 #include "engine/apps/style_transfer/painter.h"
 #include "engine/apps/style_transfer/pictures.h"
@@ -20,8 +22,6 @@
 namespace engine::apps::style_transfer {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
 
 // Before any work: whether the result can be written where it should go.
 void check_output(const fs::path& path) {
@@ -40,8 +40,15 @@ void check_output(const fs::path& path) {
   }
 }
 
-Tensor noise_picture(const Shape& shape, std::uint64_t seed) {
-  return initialize(init::uniform(0, 255), shape, DType::f32, seed, "style_transfer noise");
+// "loss 1.2e+03 (content 800, style 0.4)"; what is not finite is null in rows that were read back.
+std::string describe_losses(const nlohmann::json& row) {
+  const auto at = [&](const char* name) {
+    return row.at(name).is_number() ? row.at(name).get<double>() : std::nan("");
+  };
+  char text[96];
+  std::snprintf(text, sizeof(text), "loss %.4g (content %.4g, style %.4g)", at("loss"),
+                at("content_loss"), at("style_loss"));
+  return text;
 }
 
 // One `style_transfer run`, from loading to the result.
@@ -58,11 +65,16 @@ class StyleRun {
       check_output(settings_.output);
     }
     const Device device = settings_.device.open();
-    load();
-    settings_.device.threads = device.threads();
     device_ = join(device, device.is_cpu() ? ", " + cpu_model() : std::string());
+    inputs_.emplace(settings_);
+    console_.note(join("encoder ", inputs_->encoder_name()));
+    if (inputs_->encoder().is_built_in) console_.note(remark());
+    if (folder_) inputs_->require_unchanged(settings_.hashes);
+    settings_.hashes = inputs_->hashes();
+    settings_.device = settings_.device.resolved(device);
     scales_ = make_scales(settings_);
-    const MemoryCheck memory = check_memory(settings_, objective_, content_, scales_.back().size);
+    inputs_->check_sizes(scales_);
+    const MemoryCheck memory = check_memory(settings_, *inputs_, scales_.back().size);
     planned_ = memory.planned;
     console_.note(join("memory: ", gibibytes(memory.planned), " planned, ", gibibytes(memory.room),
                        " may be used"));
@@ -87,16 +99,19 @@ class StyleRun {
     std::optional<ScaleStart> start;
     for (std::size_t i = first; i < scales_.size(); ++i) {
       const bool is_resumed = !state.is_null() && i == first;
-      ScaleStart from = start ? std::move(*start) : first_start(i);
+      ScaleStart from =
+          start ? std::move(*start) : ScaleStart{.image = inputs_->start_at(scales_[i].size)};
       from.total_steps = settings_.iterations;
       if (is_resumed) {
+        from.step = state.at("first_step").get<std::int64_t>();
         from.gradient_descent_rate = state.at("gradient_descent_rate").get<double>();
       }
-      Painter painter(settings_, objective_, targets_of(i), from);
+      Painter painter(settings_, inputs_->objective(), inputs_->targets_at(scales_[i].size), from);
       precision_ = painter.precision();
-      if (is_resumed) painter.restore(folder_->checkpoint());
+      if (is_resumed) painter.restore(newest_checkpoint(folder_->checkpoint()));
       paint(painter, i, progress);
-      if (i + 1 < scales_.size()) start = painter.next_scale(content_at(i + 1).shape());
+      if (i + 1 < scales_.size())
+        start = painter.next_scale(inputs_->content_shape(scales_[i + 1].size));
       result_ = painter.picture();
     }
     finish();
@@ -105,86 +120,14 @@ class StyleRun {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void load() {
-    content_ = load_picture(settings_.content, settings_.size);
-    for (const std::string& style : settings_.styles) {
-      styles_.push_back(load_picture(
-          style, static_cast<int>(std::lround(settings_.size * settings_.style_scale))));
-      if (settings_.colors == "matched") styles_.back() = with_colors_of(styles_.back(), content_);
-    }
-    if (settings_.init != "content" && settings_.init != "noise") {
-      init_ = load_picture(settings_.init, settings_.size);
-    }
-    encoder_ = load_encoder(settings_.weights);
-    StyleSettings& s = settings_;
-    if (s.content_layers.empty()) s.content_layers = encoder_.content_layers;
-    if (s.style_layers.empty()) s.style_layers = encoder_.style_layers;
-    if (s.style_weight < 0) s.style_weight = encoder_.style_weight;
-    if (s.variation_weight < 0) s.variation_weight = encoder_.variation_weight;
-    objective_ = make_objective(s, encoder_);
-    console_.note(join("encoder ", encoder_name()));
-    if (encoder_.is_built_in) console_.note(remark());
-  }
-
-  std::string encoder_name() const {
-    return join(encoder_.shape.name, encoder_.is_built_in ? ", built in" : ", ",
-                encoder_.is_built_in ? "" : encoder_.file.string(),
-                encoder_.is_checked ? "" : " (no stored activation to check it by)");
-  }
-
   std::string remark() const {
     return "The built-in encoder was trained on 32 x 32 pictures: it knows colours and brush "
            "strokes, not objects. VGG-19 paints better: scripts/fetch_vgg19.sh, then --weights.";
   }
 
-  Tensor content_at(std::size_t scale) const {
-    return scaled_pixels(content_, scales_[scale].size);
-  }
-
-  ScaleStart first_start(std::size_t scale) const {
-    const Tensor content = content_at(scale);
-    if (settings_.init == "noise") {
-      return {.image = noise_picture(content.shape(), settings_.seed)};
-    }
-    if (!init_.pixels.empty()) {
-      return {.image = resized_like(scaled_pixels(init_, scales_[scale].size), content.shape())};
-    }
-    return {.image = content.clone()};
-  }
-
-  Targets targets_of(std::size_t scale) const {
-    Targets targets = measure(objective_, content_at(scale), settings_.device, false);
-    for (std::size_t i = 0; i < styles_.size(); ++i) {
-      const int size = static_cast<int>(std::lround(scales_[scale].size * settings_.style_scale));
-      Targets style;
-      try {
-        style = measure(objective_, scaled_pixels(styles_[i], size), settings_.device, true);
-      } catch (const InvalidArgument& error) {
-        throw UsageError(join(settings_.styles[i], " at ", size, " pixels: ", error.what()));
-      }
-      add_style(style, settings_.style_weights[i], targets);
-    }
-    return targets;
-  }
-
-  // Weighted sums of squared distances to several matrices have the gradient of the distance to
-  // their mean.
-  static void add_style(const Targets& style, double weight, Targets& targets) {
-    for (std::size_t layer = 0; layer < style.style.size(); ++layer) {
-      if (targets.style.size() <= layer) {
-        targets.style.push_back(
-            Tensor::zeros(style.style[layer].shape(), DType::f32, Device::cpu()));
-      }
-      const auto sum = targets.style[layer].span<float>();
-      const auto part = style.style[layer].span<float>();
-      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<float>(weight) * part[i];
-    }
-  }
-
   nlohmann::json resumed_state() const {
-    std::error_code error;
-    if (!fs::exists(folder_->checkpoint(), error)) return nullptr;
-    return nlohmann::json::parse(saved_json(folder_->checkpoint()));
+    const fs::path checkpoint = newest_checkpoint(folder_->checkpoint());
+    return checkpoint.empty() ? nlohmann::json() : nlohmann::json::parse(saved_json(checkpoint));
   }
 
   double seconds() const {
@@ -195,10 +138,12 @@ class StyleRun {
     std::int64_t end = 0;
     for (std::size_t i = 0; i <= scale; ++i) end += scales_[i].iterations;
     int fallbacks = painter.fallbacks();
-    while (painter.step() < end) {
+    // Whether L-BFGS is stalled is asked after every iteration: a run must not end otherwise where
+    // it was stopped in between.
+    while (painter.step() < end && !painter.is_stalled()) {
       const std::int64_t first = painter.step();
       const std::int64_t next = std::min(end, (first / settings_.preview + 1) * settings_.preview);
-      while (painter.step() < next && !interrupted()) {
+      while (painter.step() < next && !painter.is_stalled() && !interrupted()) {
         painter.run(1);
         append(painter, scale);
         progress.update(painter.step(), join(scales_[scale].size, " pixels"));
@@ -208,17 +153,16 @@ class StyleRun {
         console_.note(join("iteration ", painter.step(),
                            ": L-BFGS diverged; it went back and began anew with shorter steps"));
       }
-      preview(painter, scale);
+      if (painter.step() > 0) preview(painter, scale);
       if (interrupted()) {
         throw Interrupted(join("stopped after iteration ", painter.step(), " of ",
                                settings_.iterations, "; continue with --resume ",
                                folder_->path().string()));
       }
-      if (painter.is_stalled()) {
-        console_.note(
-            join("iteration ", painter.step(), ": L-BFGS finds no better picture at this scale"));
-        return;
-      }
+    }
+    if (painter.is_stalled()) {
+      console_.note(
+          join("iteration ", painter.step(), ": L-BFGS finds no better picture at this scale"));
     }
   }
 
@@ -245,14 +189,12 @@ class StyleRun {
             .dump());
     const Image image = finished(painter.picture());
     write_png(folder_->file("preview.png"), image);
-    folder_->write_text("report.html", report(image, painter.step(), time_left(painter, scale)));
+    StyleReport page = report(image, painter.step());
+    page.seconds_left = time_left(painter, scale);
+    folder_->write_text("report.html", style_report(page));
     if (console_.options().verbosity > 0 || !console_.is_terminal()) {
-      const Painter::Losses losses = painter.losses(painter.step() - 1);
-      char text[96];
-      std::snprintf(text, sizeof(text), "  loss %.4g (content %.4g, style %.4g)  ", losses.total,
-                    losses.content, losses.style);
-      console_.note(join("iteration ", painter.step(), "/", settings_.iterations, text,
-                         format_duration(seconds())));
+      console_.note(join("iteration ", painter.step(), "/", settings_.iterations, "  ",
+                         describe_losses(log_->rows().back()), "  ", format_duration(seconds())));
     }
   }
 
@@ -274,27 +216,24 @@ class StyleRun {
 
   Image finished(const Tensor& picture) const {
     if (settings_.colors != "content") return to_image(picture);
-    const Image content = content_;
-    const Tensor colors = resized_like(
-        scaled_pixels(content, static_cast<int>(std::max(picture.shape()[1], picture.shape()[2]))),
-        picture.shape());
-    return to_image(with_chroma_of(picture, colors));
+    const int size = static_cast<int>(std::max(picture.shape()[1], picture.shape()[2]));
+    return to_image(
+        with_chroma_of(picture, resized_like(inputs_->content_at(size), picture.shape())));
   }
 
-  std::string report(const Image& image, std::int64_t iteration, double left) const {
-    return style_report({.settings = &settings_,
-                         .content = content_,
-                         .result = image,
-                         .styles = styles_,
-                         .rows = &log_->rows(),
-                         .iteration = static_cast<int>(iteration),
-                         .iterations = settings_.iterations,
-                         .seconds = seconds(),
-                         .seconds_left = left,
-                         .encoder = encoder_name(),
-                         .device = join(device_, ", ", name_of(precision_)),
-                         .memory_gib = static_cast<double>(planned_) / kGibibyte,
-                         .remark = encoder_.is_built_in ? remark() : std::string()});
+  StyleReport report(const Image& image, std::int64_t iteration) const {
+    return {.settings = &settings_,
+            .content = &inputs_->content(),
+            .result = &image,
+            .styles = &inputs_->styles(),
+            .rows = &log_->rows(),
+            .iteration = static_cast<int>(iteration),
+            .iterations = settings_.iterations,
+            .seconds = seconds(),
+            .encoder = inputs_->encoder_name(),
+            .device = join(device_, ", ", name_of(precision_)),
+            .memory_gib = in_gibibytes(planned_),
+            .remark = inputs_->encoder().is_built_in ? remark() : std::string()};
   }
 
   void finish() {
@@ -304,27 +243,28 @@ class StyleRun {
     } else {
       write_jpeg(settings_.output, image);
     }
-    folder_->write_text("report.html", report(image, settings_.iterations, 0));
     const nlohmann::json& last = log_->rows().back();
-    const double peak = static_cast<double>(peak_resident_bytes()) / kGibibyte;
-    const nlohmann::json result = {
-        {"app", "style_transfer"},
-        {"output", settings_.output},
-        {"width", image.width},
-        {"height", image.height},
-        {"iterations", last.at("iteration")},
-        {"loss", last.at("loss")},
-        {"content_loss", last.at("content_loss")},
-        {"style_loss", last.at("style_loss")},
-        {"seconds", seconds()},
-        {"seconds_per_iteration", seconds_per_iteration()},
-        {"memory_planned_gib", static_cast<double>(planned_) / kGibibyte},
-        {"memory_peak_gib", peak},
-        {"device", device_},
-        {"precision", std::string(name_of(precision_))},
-        {"encoder", encoder_name()},
-        {"run", folder_->path().string()},
-        {"report", folder_->file("report.html").string()}};
+    StyleReport page = report(image, last.at("iteration").get<std::int64_t>());
+    page.is_finished = true;
+    folder_->write_text("report.html", style_report(page));
+    const double peak = in_gibibytes(peak_resident_bytes());
+    const nlohmann::json result = {{"app", "style_transfer"},
+                                   {"output", settings_.output},
+                                   {"width", image.width},
+                                   {"height", image.height},
+                                   {"iterations", last.at("iteration")},
+                                   {"loss", last.at("loss")},
+                                   {"content_loss", last.at("content_loss")},
+                                   {"style_loss", last.at("style_loss")},
+                                   {"seconds", seconds()},
+                                   {"seconds_per_iteration", seconds_per_iteration()},
+                                   {"memory_planned_gib", in_gibibytes(planned_)},
+                                   {"memory_peak_gib", peak},
+                                   {"device", device_},
+                                   {"precision", std::string(name_of(precision_))},
+                                   {"encoder", inputs_->encoder_name()},
+                                   {"run", folder_->path().string()},
+                                   {"report", folder_->file("report.html").string()}};
     folder_->finish(result);
     char text[128];
     std::snprintf(text, sizeof(text), "%s, %.3f s an iteration at %d pixels, %.2f GiB at most",
@@ -361,10 +301,7 @@ class StyleRun {
   std::string device_;
   Precision precision_ = Precision::automatic;
   std::vector<Scale> scales_;
-  Image content_, init_;
-  std::vector<Image> styles_;
-  Encoder encoder_;
-  Objective objective_;
+  std::optional<StyleInputs> inputs_;
   Tensor result_;
   std::int64_t planned_ = 0;
   double seconds_before_ = 0;

@@ -47,6 +47,21 @@ double mean_difference(const Image& a, const Image& b) {
   return sum / a.pixels.size();
 }
 
+TEST(Image, FilesAreReplacedWhole) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "a", other_name = folder.path() / "b";
+  for (const auto write :
+       {+[](const std::filesystem::path&p, const Image&i) { write_png(p, i); },
+        +[](const std::filesystem::path&p, const Image&i) { write_jpeg(p, i); }}) {
+    write(path, make_image(4, 4, 3, 10));
+    std::filesystem::create_hard_link(path, other_name);
+    write(path, make_image(5, 5, 3, 200));
+    EXPECT_EQ(read_image(path).width, 5);
+    EXPECT_EQ(read_image(other_name).width, 4);  // written in place, it would be the new one too
+    std::filesystem::remove(other_name);
+  }
+}
+
 TEST(Image, PngRoundTripIsExact) {
   for (const int channels : {1, 3}) {
     const Image image = random_picture(37, 23, channels);
