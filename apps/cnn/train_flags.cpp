@@ -45,10 +45,10 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
   command.add_option("--dropout", s.dropout, "share dropped before the last layer")
       ->check(CLI::Range(0.0, 0.95))
       ->group("Network");
-  command.add_option("--augment", s.augment, "auto none photos digits")
+  command.add_option("--augment", s.augment, "of training pictures; by default as suits them")
       ->check(CLI::IsMember({"auto", "none", "photos", "digits"}))
       ->group("Training");
-  command.add_option("--weight-decay", s.weight_decay, "decoupled")
+  command.add_option("--weight-decay", s.weight_decay, "decoupled from the gradient")
       ->check(CLI::Range(0.0, 1.0))
       ->group("Training");
   command.add_option("--folds", s.folds, "cross-validation with this many parts")
@@ -66,7 +66,7 @@ void add_train_flags(CLI::App& command, TrainFlags& flags) {
   CLI::Option* channels = command.add_option("--channels", s.channels, "1: grey, 3: colour")
                               ->check(CLI::IsMember({1, 3}))
                               ->group("Data");
-  CLI::Option* fit = command.add_option("--fit", s.fit, "stretch, crop or letterbox")
+  CLI::Option* fit = command.add_option("--fit", s.fit, "how pictures come to that size")
                          ->check(CLI::IsMember({"stretch", "crop", "letterbox"}))
                          ->group("Data");
   CLI::Option* items = command.add_option("--items", s.items, "how many built-in scenes to draw")

@@ -171,6 +171,27 @@ void store_item(const Part& part, std::int64_t i, const ImageDataset& dataset, F
   std::memcpy(target, image.pixels.data(), image.pixels.size());
 }
 
+// Of all parts. Throws where their pictures have no size in common and none is asked for.
+std::int64_t count_items(const std::vector<Part>& parts, const fs::path& path,
+                         const DatasetOptions& options) {
+  const bool has_size = options.height > 0 && options.width > 0;
+  std::int64_t count = 0;
+  for (const Part& part : parts) {
+    count += part.count();
+    if (part.images.extents[1] > 65535 || part.images.extents[2] > 65535) {
+      throw IoError(join(path.string(), ": pictures of ", part.images.extents[2], "x",
+                         part.images.extents[1], " are too large"));
+    }
+    if (!has_size && !std::equal(part.images.extents.begin() + 1, part.images.extents.end(),
+                                 parts[0].images.extents.begin() + 1)) {
+      throw IoError(join(path.string(),
+                         ": the training and the test part have pictures of "
+                         "different sizes; name the size that you want"));
+    }
+  }
+  return count;
+}
+
 }  // namespace
 
 bool is_idx_folder(const fs::path& path) {
@@ -188,22 +209,7 @@ ImageDataset load_idx(const fs::path& path, const DatasetOptions& options) {
   if (parts.empty()) {
     throw IoError(join(path.string(), ": no IDX files such as train-images-idx3-ubyte"));
   }
-  const bool has_size = options.height > 0 && options.width > 0;
-  std::int64_t count = 0;
-  for (const Part& part : parts) {
-    count += part.count();
-    if (part.images.extents[1] > 65535 || part.images.extents[2] > 65535) {
-      throw IoError(join(path.string(), ": pictures of ", part.images.extents[2], "x",
-                         part.images.extents[1], " are too large"));
-    }
-    if (!has_size && !std::equal(part.images.extents.begin() + 1, part.images.extents.end(),
-                                 parts[0].images.extents.begin() + 1)) {
-      throw IoError(join(path.string(),
-                         ": the training and the test part have pictures of "
-                         "different sizes; name the size that you want"));
-    }
-  }
-
+  const std::int64_t count = count_items(parts, path, options);
   ImageDataset dataset;
   dataset.classes = class_names(parts, options);
   dataset.images =

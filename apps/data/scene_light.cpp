@@ -62,6 +62,45 @@ void add_night_glow(RandomNumbers& random, bool is_urban, Light& light) {
   light.sun += moonlight;
 }
 
+void paint_stars(Stage& stage, float horizon) {
+  const int stars = static_cast<int>(stage.random.uniform(15, 90));
+  for (int s = 0; s < stars; ++s) {
+    const float power = std::pow(10.0f, stage.random.uniform(-3.6f, -2.2f));
+    stage.lamps.push_back({.place = {stage.random.uniform(), stage.random.uniform(0, horizon)},
+                           .power = Rgb{0.9f, 0.95f, 1.1f} * power,
+                           .size = 0.006f,
+                           .pool = 0});
+  }
+}
+
+// The sun or the moon in the picture.
+void paint_disc(Stage& stage, float horizon) {
+  const Light& light = stage.light;
+  const float v = horizon * stage.random.uniform(0.05f, 0.9f);
+  if (light.sun_elevation > 0) {
+    const Point sun{stage.random.uniform(0.05f, 0.95f), v};
+    const float dazzle = std::pow(10.0f, stage.random.uniform(-0.3f, 0.8f));
+    stage.lamps.push_back({.place = sun,
+                           .power = (grey(40.0f) + light.sun * 60.0f) * dazzle,
+                           .size = stage.random.uniform(0.02f, 0.08f),
+                           .pool = 0});
+    if (stage.random.chance(0.4f)) {  // its image in the lens, across the middle
+      const float t = stage.random.uniform(0.4f, 1.2f);
+      stage.lamps.push_back({.place = {0.5f - t * (sun.u - 0.5f), 0.5f - t * (sun.v - 0.5f)},
+                             .power = Rgb{1.0f, 0.5f, 0.25f} * stage.random.uniform(0.1f, 0.6f),
+                             .size = stage.random.uniform(0.02f, 0.06f),
+                             .pool = 0});
+    }
+    stage.description += ", against the sun";
+  } else if (light.sun_elevation < -6) {
+    stage.lamps.push_back({.place = {stage.random.uniform(0.05f, 0.95f), v},
+                           .power = Rgb{1.0f, 0.97f, 0.85f} * stage.random.uniform(0.02f, 0.2f),
+                           .size = 0.014f,
+                           .pool = 0});
+    stage.description += ", moon";
+  }
+}
+
 }  // namespace
 
 Light draw_light(RandomNumbers& random, float sun_elevation, bool is_urban) {
@@ -128,42 +167,9 @@ void paint_sky(Stage& stage, float horizon) {
     }
     return Surface{{}, color, 0, 0, 6};
   });
-  if (light.has_stars) {
-    const int stars = static_cast<int>(stage.random.uniform(15, 90));
-    for (int s = 0; s < stars; ++s) {
-      const float power = std::pow(10.0f, stage.random.uniform(-3.6f, -2.2f));
-      stage.lamps.push_back({.place = {stage.random.uniform(), stage.random.uniform(0, horizon)},
-                             .power = Rgb{0.9f, 0.95f, 1.1f} * power,
-                             .size = 0.006f,
-                             .pool = 0});
-    }
-  }
-  // The sun or the moon in the picture.
+  if (light.has_stars) paint_stars(stage, horizon);
   const bool shows_disc = stage.random.chance(0.25f) && light.cloud_cover < 0.75f;
-  if (!shows_disc) return;
-  const float v = horizon * stage.random.uniform(0.05f, 0.9f);
-  if (light.sun_elevation > 0) {
-    const Point sun{stage.random.uniform(0.05f, 0.95f), v};
-    const float dazzle = std::pow(10.0f, stage.random.uniform(-0.3f, 0.8f));
-    stage.lamps.push_back({.place = sun,
-                           .power = (grey(40.0f) + light.sun * 60.0f) * dazzle,
-                           .size = stage.random.uniform(0.02f, 0.08f),
-                           .pool = 0});
-    if (stage.random.chance(0.4f)) {  // its image in the lens, across the middle
-      const float t = stage.random.uniform(0.4f, 1.2f);
-      stage.lamps.push_back({.place = {0.5f - t * (sun.u - 0.5f), 0.5f - t * (sun.v - 0.5f)},
-                             .power = Rgb{1.0f, 0.5f, 0.25f} * stage.random.uniform(0.1f, 0.6f),
-                             .size = stage.random.uniform(0.02f, 0.06f),
-                             .pool = 0});
-    }
-    stage.description += ", against the sun";
-  } else if (light.sun_elevation < -6) {
-    stage.lamps.push_back({.place = {stage.random.uniform(0.05f, 0.95f), v},
-                           .power = Rgb{1.0f, 0.97f, 0.85f} * stage.random.uniform(0.02f, 0.2f),
-                           .size = 0.014f,
-                           .pool = 0});
-    stage.description += ", moon";
-  }
+  if (shows_disc) paint_disc(stage, horizon);
 }
 
 }  // namespace engine::apps::scene

@@ -114,8 +114,8 @@ std::string largest_that_fits(int size, std::int64_t room, const PlanAt& plan_at
         if (bytes <= room) break;
         // Some part does not shrink with the picture: this comes closer, from above.
         const double factor = std::sqrt(static_cast<double>(room) / static_cast<double>(bytes));
-        found = std::min(found - kSizeStep,
-                         static_cast<int>(found * factor) / kSizeStep * kSizeStep);
+        found =
+            std::min(found - kSizeStep, static_cast<int>(found * factor) / kSizeStep * kSizeStep);
       }
       return found >= kSmallest ? join("the largest that fits is --size ", found) : nothing;
     } catch (const InvalidArgument&) {

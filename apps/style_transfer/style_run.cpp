@@ -17,6 +17,7 @@
 #include "engine/apps/style_transfer/painter.h"
 #include "engine/apps/style_transfer/pictures.h"
 #include "engine/apps/style_transfer/report.h"
+#include "engine/apps/style_transfer/timing.h"
 #include "engine/core/cpu_info.h"
 
 namespace engine::apps::style_transfer {
@@ -190,28 +191,12 @@ class StyleRun {
     const Image image = finished(painter.picture());
     write_png(folder_->file("preview.png"), image);
     StyleReport page = report(image, painter.step());
-    page.seconds_left = time_left(painter, scale);
+    page.seconds_left = time_left(scales_, scale, painter.step(), seconds());
     folder_->write_text("report.html", style_report(page));
     if (console_.options().verbosity > 0 || !console_.is_terminal()) {
       console_.note(join("iteration ", painter.step(), "/", settings_.iterations, "  ",
                          describe_losses(log_->rows().back()), "  ", format_duration(seconds())));
     }
-  }
-
-  // An iteration's time grows with the pixels.
-  double time_left(const Painter& painter, std::size_t scale) const {
-    double work_done = 0, work_left = 0;
-    std::int64_t begin = 0;
-    for (std::size_t i = 0; i < scales_.size(); ++i) {
-      const double pixels = static_cast<double>(scales_[i].size) * scales_[i].size;
-      const std::int64_t done = i < scale    ? scales_[i].iterations
-                                : i == scale ? painter.step() - begin
-                                             : 0;
-      work_done += pixels * static_cast<double>(done);
-      work_left += pixels * static_cast<double>(scales_[i].iterations - done);
-      begin += scales_[i].iterations;
-    }
-    return work_done > 0 ? seconds() * work_left / work_done : 0;
   }
 
   Image finished(const Tensor& picture) const {
@@ -248,6 +233,7 @@ class StyleRun {
     page.is_finished = true;
     folder_->write_text("report.html", style_report(page));
     const double peak = in_gibibytes(peak_resident_bytes());
+    const double per_iteration = seconds_per_iteration(log_->rows(), scales_.back().size);
     const nlohmann::json result = {{"app", "style_transfer"},
                                    {"output", settings_.output},
                                    {"width", image.width},
@@ -257,7 +243,7 @@ class StyleRun {
                                    {"content_loss", last.at("content_loss")},
                                    {"style_loss", last.at("style_loss")},
                                    {"seconds", seconds()},
-                                   {"seconds_per_iteration", seconds_per_iteration()},
+                                   {"seconds_per_iteration", per_iteration},
                                    {"memory_planned_gib", in_gibibytes(planned_)},
                                    {"memory_peak_gib", peak},
                                    {"device", device_},
@@ -268,30 +254,11 @@ class StyleRun {
     folder_->finish(result);
     char text[128];
     std::snprintf(text, sizeof(text), "%s, %.3f s an iteration at %d pixels, %.2f GiB at most",
-                  format_duration(seconds()).c_str(), seconds_per_iteration(), settings_.size,
-                  peak);
+                  format_duration(seconds()).c_str(), per_iteration, settings_.size, peak);
     console_.result("picture: " + settings_.output);
     console_.result(text);
     console_.result("report: " + folder_->file("report.html").string());
     console_.json_result(result);
-  }
-
-  // The median at the last scale.
-  double seconds_per_iteration() const {
-    std::vector<double> times;
-    const auto& rows = log_->rows();
-    for (std::size_t i = 1; i < rows.size(); ++i) {
-      const bool is_last = rows[i].at("size") == scales_.back().size &&
-                           rows[i - 1].at("size") == scales_.back().size;
-      if (is_last) {
-        times.push_back(rows[i].at("seconds").get<double>() -
-                        rows[i - 1].at("seconds").get<double>());
-      }
-    }
-    if (times.empty()) return 0;
-    std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2),
-                     times.end());
-    return times[times.size() / 2];
   }
 
   Console& console_;
