@@ -59,6 +59,9 @@ struct TrainingCase {
   Precision precision;
   int debug;
 };
+void PrintTo(const TrainingCase& c, std::ostream* out) {
+  *out << c.name;
+}
 class TrainingOnAnotherGpu : public SeveralGpus,
                              public testing::WithParamInterface<TrainingCase> {};
 

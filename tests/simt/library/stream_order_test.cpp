@@ -127,9 +127,12 @@ TEST_F(StreamOrder, RunsOnTheDefaultStreamAreInOrderWithAllOthers) {
 // The emulator reports accesses to memory that is gone.
 TEST_F(StreamOrder, MemoryOutlivesTheStepsThatUseIt) {
   Adder adder;
-  adder.step->bind_input("x", pair(5, 6).to(Device::cuda()));
+  Tensor first = pair(5, 6).to(Device::cuda());
+  const Tensor second = pair(7, 8).to(Device::cuda());
+  adder.step->bind_input("x", first);
+  first = Tensor();
   adder.step->run(adder.stream());
-  adder.step->bind_input("x", pair(7, 8).to(Device::cuda()));  // the first one's last owner
+  adder.step->bind_input("x", second);  // the first one's last owner lets go
   adder.step->run(adder.stream(), 2);
   adder.step.reset();
   adder.stream().synchronize();
