@@ -15,14 +15,18 @@ from unittest import mock
 
 from machine import Machine
 
-SOURCE = pathlib.Path(sys.argv.pop(1)).resolve()
-sys.path.insert(0, str(SOURCE / "scripts"))
+sys.path.insert(0, str(pathlib.Path(sys.argv[1], "scripts")))
 sys.dont_write_bytecode = True
 try:
     import torch
     import convert_vgg
 except ImportError:
     torch = None
+    # python3-torch belongs to the distribution's interpreter.
+    if os.path.exists("/usr/bin/python3") and not os.path.samefile(sys.executable, "/usr/bin/python3"):
+        os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
+
+SOURCE = pathlib.Path(sys.argv.pop(1)).resolve()
 
 
 class Fetch(Machine):
