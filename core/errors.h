@@ -1,6 +1,9 @@
 #pragma once
 
+#include <charconv>
+#include <concepts>
 #include <cstdint>
+#include <locale>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -37,11 +40,28 @@ class IoError : public Error {
   using Error::Error;
 };
 
-// Concatenates the printed forms of its arguments.
+namespace detail {
+
+// A floating number is printed with the fewest digits that read back as the same number.
+template <class Part>
+void print_part(std::ostream& out, const Part& part) {
+  if constexpr (std::floating_point<Part>) {
+    char text[64];
+    out.write(text, std::to_chars(text, text + sizeof text, part).ptr - text);
+  } else {
+    out << part;
+  }
+}
+
+}  // namespace detail
+
+// Concatenates the printed forms of its arguments: the same text under every locale, and different
+// numbers have different texts.
 template <class... Parts>
 std::string join(const Parts&... parts) {
   std::ostringstream out;
-  (out << ... << parts);
+  out.imbue(std::locale::classic());
+  (detail::print_part(out, parts), ...);
   return out.str();
 }
 

@@ -1,6 +1,5 @@
 #include <cmath>
 #include <cstdio>
-#include <sstream>
 
 #include "engine/core/errors.h"
 #include "engine/core/executable_impl.h"
@@ -81,7 +80,7 @@ std::string Executable::find_non_finite() {
   impl.check_ready();
   std::vector<std::pair<Tensor, Tensor>> saved;  // entry, its content
   for (const auto& [name, value] : impl.graph.updates()) {
-    const Tensor entry = impl.store->get(name);
+    const Tensor entry = impl.store.get(name);
     saved.emplace_back(entry, entry.clone());
   }
   const auto restore = [&] {
@@ -119,39 +118,36 @@ std::vector<Executable::NodeTime> Executable::profile(std::int64_t steps) {
 
 std::string Executable::plan_summary() const {
   const MemoryPlan& memory = impl_->memory;
-  std::ostringstream out;
-  out << "plan: " << impl_->steps.size() << " nodes on " << impl_->device << ", "
-      << name_of(impl_->precision) << '\n'
-      << "  arena   " << megabytes(memory.arena) << " (largest live set "
-      << megabytes(memory.largest_live_set) << ")\n"
-      << "  state   " << megabytes(memory.state) << '\n'
-      << "  inputs  " << megabytes(memory.inputs) << '\n'
-      << "  packed  " << megabytes(memory.packed) << '\n'
-      << "  total   " << megabytes(memory.total()) << '\n';
+  std::string text =
+      join("plan: ", impl_->steps.size(), " nodes on ", impl_->device, ", ",
+           name_of(impl_->precision), "\n  arena   ", megabytes(memory.arena),
+           " (largest live set ", megabytes(memory.largest_live_set), ")\n  state   ",
+           megabytes(memory.state), "\n  inputs  ", megabytes(memory.inputs), "\n  packed  ",
+           megabytes(memory.packed), "\n  total   ", megabytes(memory.total()), '\n');
   for (const auto& part : memory.largest) {
-    out << "    " << megabytes(part.bytes) << "  " << part.name << '\n';
+    text += join("    ", megabytes(part.bytes), "  ", part.name, '\n');
   }
-  return out.str();
+  return text;
 }
 
 std::string time_table(std::span<const Executable::NodeTime> times) {
   double total = 0;
   for (const auto& node : times) total += node.seconds;
-  std::ostringstream out;
+  std::string text;
   char line[256];
   std::snprintf(line, sizeof line, "%10s %6s %9s %9s  %s\n", "us", "%", "GB/s", "GFLOP/s", "node");
-  out << line;
+  text += line;
   for (const auto& node : times) {
     std::snprintf(line, sizeof line, "%10.1f %6.1f %9.1f %9.1f  %s: %s %s\n", node.seconds * 1e6,
                   100 * node.seconds / total,
                   static_cast<double>(node.cost.bytes) / node.seconds / 1e9,
                   static_cast<double>(node.cost.flops) / node.seconds / 1e9, node.name.c_str(),
                   node.op.c_str(), node.kernel.c_str());
-    out << line;
+    text += line;
   }
   std::snprintf(line, sizeof line, "%10.1f  total\n", total * 1e6);
-  out << line;
-  return out.str();
+  text += line;
+  return text;
 }
 
 }  // namespace engine

@@ -1,7 +1,6 @@
 #include "engine/core/structural_ops.h"
 
 #include "engine/core/errors.h"
-#include "engine/core/source_ops.h"
 #include "engine/core/structural_kernels.h"
 
 namespace engine {
@@ -130,39 +129,6 @@ Value zeros(Graph& graph, const Shape& shape, DType dtype) {
 
 Value stop_gradient(const Value& x) {
   return Graph::of(x).add1(std::make_shared<StopGradientOp>(), {x});
-}
-
-std::vector<Value> Op::gradient(const GradientContext&) const {
-  throw InvalidArgument(join(name(), ": this op has no gradient"));
-}
-
-Cost Op::cost(std::span<const TensorType> inputs, std::span<const TensorType> outputs) const {
-  Cost cost;
-  for (const TensorType& type : inputs) cost.bytes += type.bytes();
-  for (const TensorType& type : outputs) cost.bytes += type.bytes();
-  return cost;
-}
-
-std::string InputOp::attributes() const {
-  return join(input_name, ' ', type);
-}
-std::string ReadStateOp::attributes() const {
-  return join(state_name, ' ', type);
-}
-
-std::string ConstantOp::attributes() const {
-  std::string text = join(tensor.type(), ' ');
-  if (tensor.elements() == 1) return text + join(tensor.to_floats()[0]);
-  const auto* bytes = static_cast<const unsigned char*>(tensor.data());
-  std::uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
-  for (std::int64_t i = 0; i < tensor.bytes(); ++i) hash = (hash ^ bytes[i]) * 0x100000001b3u;
-  return text + join('#', std::hex, hash);
-}
-
-bool is_source(const Op& op) {
-  return dynamic_cast<const InputOp*>(&op) != nullptr ||
-         dynamic_cast<const ConstantOp*>(&op) != nullptr ||
-         dynamic_cast<const ReadStateOp*>(&op) != nullptr;
 }
 
 }  // namespace engine

@@ -1,7 +1,5 @@
 #include "engine/kernels/color_transform.h"
 
-#include <iomanip>
-
 namespace engine {
 namespace {
 
@@ -25,9 +23,9 @@ class ColorTransformOp final : public Op {
   std::string_view name() const override { return "color_transform"; }
   std::string attributes() const override {
     std::string text = join("in=", transform_.in_channels, " matrix=");
-    for (const float value : transform_.matrix) text += join(std::setprecision(9), value, ' ');
+    for (const float value : transform_.matrix) text += join(value, ' ');
     text += "offset=";
-    for (const float value : transform_.offset) text += join(std::setprecision(9), value, ' ');
+    for (const float value : transform_.offset) text += join(value, ' ');
     text.pop_back();
     return text;
   }

@@ -1,7 +1,5 @@
 #include "engine/kernels/optimizer_update.h"
 
-#include <iomanip>
-
 #include "engine/kernels/cpu/optimizer_update.h"
 
 namespace engine {
@@ -61,7 +59,7 @@ class SgdUpdateOp final : public UpdateOp {
       : UpdateOp(count, options.momentum != 0 ? 1 : 0), options_(options) {}
   std::string_view name() const override { return "sgd_update"; }
   std::string attributes() const override {
-    return join(std::setprecision(17), "parameters=", count(), " momentum=", options_.momentum,
+    return join("parameters=", count(), " momentum=", options_.momentum,
                 " weight_decay=", options_.weight_decay, " nesterov=", options_.nesterov);
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
@@ -78,9 +76,9 @@ class AdamUpdateOp final : public UpdateOp {
   AdamUpdateOp(int count, const AdamUpdate& options) : UpdateOp(count, 2), options_(options) {}
   std::string_view name() const override { return "adam_update"; }
   std::string attributes() const override {
-    return join(std::setprecision(17), "parameters=", count(), " beta1=", options_.beta1,
-                " beta2=", options_.beta2, " epsilon=", options_.epsilon,
-                " weight_decay=", options_.weight_decay, " decoupled=", options_.decoupled);
+    return join("parameters=", count(), " beta1=", options_.beta1, " beta2=", options_.beta2,
+                " epsilon=", options_.epsilon, " weight_decay=", options_.weight_decay,
+                " decoupled=", options_.decoupled);
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
     if (context.device.is_cuda()) return cuda::prepare_adam_update(options_, count(), context);

@@ -1,7 +1,5 @@
 #include "engine/kernels/schedule.h"
 
-#include <iomanip>
-
 #include "engine/kernels/cpu/schedule.h"
 
 namespace engine {
@@ -14,9 +12,8 @@ class ScheduleOp final : public Op {
     return options_.decay == Decay::cosine ? "cosine_schedule" : "linear_schedule";
   }
   std::string attributes() const override {
-    return join(std::setprecision(9), "peak=", options_.peak,
-                " final_factor=", options_.final_factor, " warmup_steps=", options_.warmup_steps,
-                " total_steps=", options_.total_steps);
+    return join("peak=", options_.peak, " final_factor=", options_.final_factor,
+                " warmup_steps=", options_.warmup_steps, " total_steps=", options_.total_steps);
   }
   std::vector<TensorType> infer(std::span<const TensorType> inputs) const override {
     ENGINE_CHECK((inputs[0] == TensorType{{4}, DType::i32}), name(), ": clock is ", inputs[0],
