@@ -57,9 +57,10 @@ Graph apply_precision(const Graph& graph, Precision precision) {
     if (precision == Precision::bf16 && node.op->name() != "cast") {
       const DType type = working_type(*node.op, inputs);
       for (std::size_t i = 0; i < inputs.size(); ++i) {
-        if (is_real(inputs[i].dtype()) && !node.op->keeps_f32(static_cast<int>(i))) {
-          inputs[i] = cast(inputs[i], type);
-        }
+        if (!is_real(inputs[i].dtype())) continue;
+        // An input that keeps its type may come from a node that became narrow.
+        const bool keeps = node.op->keeps_f32(static_cast<int>(i));
+        inputs[i] = cast(inputs[i], keeps ? node.inputs[i].dtype() : type);
       }
     }
     copy.copy(node, std::move(inputs));
