@@ -1,7 +1,5 @@
 #include "engine/kernels/image.h"
 
-#include <iomanip>
-
 #include "engine/core/random.h"
 #include "engine/kernels/cpu/image.h"
 #include "engine/kernels/random.h"
@@ -17,7 +15,7 @@ void check_images(std::string_view op, const TensorType& images) {
 std::string text_of(const std::vector<float>& values) {
   std::string text;
   for (const float value : values) {
-    text += join(text.empty() ? "" : ",", std::setprecision(9), value);
+    text += join(text.empty() ? "" : ",", value);
   }
   return text;
 }
@@ -63,16 +61,16 @@ class NormalizeImagesOp final : public Op {
   DType dtype_;
 };
 
-class RandomGeometryOp final : public Op {
+class RandomGeometryOp final : public RandomOp {
  public:
   RandomGeometryOp(std::string key_name, const RandomImageOptions& options)
-      : key_name_(std::move(key_name)), options_(options) {}
+      : RandomOp(std::move(key_name)), options_(options) {}
 
   std::string_view name() const override { return "random_geometry"; }
   std::string attributes() const override {
-    return join(std::setprecision(9), "shift=", options_.shift, " flip=", options_.flip,
+    return join("shift=", options_.shift, " flip=", options_.flip,
                 " rotation_degrees=", options_.rotation_degrees, " scale=", options_.scale,
-                " shear=", options_.shear, " elastic=", options_.elastic, " key=\"", key_name_,
+                " shear=", options_.shear, " elastic=", options_.elastic, " key=\"", key_name(),
                 '"');
   }
   std::vector<TensorType> infer(std::span<const TensorType> inputs) const override {
@@ -82,16 +80,13 @@ class RandomGeometryOp final : public Op {
     return {inputs[0]};
   }
   std::vector<Value> gradient(const GradientContext&) const override { return {Value(), Value()}; }
-  Effect effect() const override { return Effect::random; }
 
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    if (context.device.is_cuda())
-      return cuda::prepare_random_geometry(options_, hash_name(key_name_), context);
-    return cpu::prepare_random_geometry(options_, hash_name(key_name_), context);
+    if (context.device.is_cuda()) return cuda::prepare_random_geometry(options_, hash(), context);
+    return cpu::prepare_random_geometry(options_, hash(), context);
   }
 
  private:
-  std::string key_name_;
   RandomImageOptions options_;
 };
 

@@ -1,7 +1,5 @@
 #include "engine/kernels/random.h"
 
-#include <iomanip>
-
 #include "engine/core/random.h"
 #include "engine/kernels/cpu/random.h"
 
@@ -12,21 +10,6 @@ void check_clock(std::string_view op, const TensorType& clock) {
   ENGINE_CHECK((clock == TensorType{{4}, DType::i32}), op, ": clock is ", clock,
                "; it must be the graph's clock, i32[4]");
 }
-
-class RandomOp : public Op {
- public:
-  explicit RandomOp(std::string key_name)
-      : key_name_(std::move(key_name)), hash_(hash_name(key_name_)) {}
-  Effect effect() const override { return Effect::random; }
-
- protected:
-  const std::string& key_name() const { return key_name_; }
-  std::uint64_t hash() const { return hash_; }
-
- private:
-  std::string key_name_;  // whose hash is the key, apart from the seed
-  std::uint64_t hash_;
-};
 
 class RandomTensorOp final : public RandomOp {
  public:
@@ -61,7 +44,7 @@ class DropoutOp final : public RandomOp {
 
   std::string_view name() const override { return "dropout"; }
   std::string attributes() const override {
-    return join(std::setprecision(9), "rate=", rate_, " key=\"", key_name(), '"');
+    return join("rate=", rate_, " key=\"", key_name(), '"');
   }
   std::vector<TensorType> infer(std::span<const TensorType> inputs) const override {
     ENGINE_CHECK(inputs[0].dtype == DType::f32 || inputs[0].dtype == DType::bf16, "dropout: x is ",
@@ -119,10 +102,15 @@ Value random_tensor(Graph& graph, std::string_view name, cpu::Distribution distr
 
 }  // namespace
 
+RandomOp::RandomOp(std::string key_name)
+    : key_name_(std::move(key_name)), hash_(hash_name(key_name_)) {}
+
+// Nodes are no help here: a graph renames one whose name any other node has.
 std::string unused_random_name(const Graph& graph, std::string_view name) {
   const auto is_taken = [&](std::string_view candidate) {
     for (const Node& node : graph.nodes()) {
-      if (node.op->effect() == Effect::random && node.name == candidate) return true;
+      const auto* random = dynamic_cast<const RandomOp*>(node.op.get());
+      if (random != nullptr && random->key_name() == candidate) return true;
     }
     return false;
   };

@@ -96,6 +96,23 @@ TEST(RandomTensor, TheSameNameTwiceGivesOtherNumbers) {
   EXPECT_FALSE(same_bits(values[0], values[1]));
 }
 
+TEST(RandomTensor, ANodeOfThatNameIsNoReasonToRepeatNumbers) {
+  Graph graph;
+  graph.input("noise", {1});
+  graph.output("first", random_uniform(graph, "noise", {100}));
+  graph.output("second", random_uniform(graph, "noise", {100}));
+  graph.output("third", random_uniform(graph, "noise", {100}));
+  Graph plain;
+  plain.output("first", random_uniform(plain, "noise", {100}));
+  const Store store = store_at(1, 0);
+  const std::vector<Tensor> values =
+      interpret(graph, {{"noise", Tensor::from(std::vector<float>{0}, {1})}}, &store);
+  EXPECT_FALSE(same_bits(values[0], values[1]));
+  EXPECT_FALSE(same_bits(values[0], values[2]));
+  EXPECT_FALSE(same_bits(values[1], values[2]));
+  EXPECT_TRUE(same_bits(values[0], interpret(plain, {}, &store)[0]));
+}
+
 struct DropoutCase {
   const char* name;
   Shape shape;
