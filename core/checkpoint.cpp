@@ -109,7 +109,7 @@ std::string load(Store& store, const std::filesystem::path& path, RoleFilter wan
     ENGINE_CHECK(!wanted(entry.role) || file.find(entry.name) != nullptr, "load: ", path,
                  " has no \"", entry.name, "\", which is a ", name_of(entry.role), " here");
   }
-  for (const LoadedEntry& entry : entries) store.set(entry.name, entry.tensor, entry.role);
+  for (const LoadedEntry& entry : entries) store.put(entry.name, entry.tensor, entry.role);
   return json;
 }
 

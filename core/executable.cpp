@@ -4,6 +4,7 @@
 
 #include "engine/core/errors.h"
 #include "engine/core/executable_impl.h"
+#include "engine/core/no_such.h"
 
 namespace engine {
 
@@ -14,8 +15,9 @@ void Executable::Impl::check_ready() const {
                    ") was never given");
     }
   }
-  ENGINE_CHECK(!is_frozen || version == store->version(),
-               "run: the parameters changed after this executable was compiled with frozen ones; "
+  ENGINE_CHECK(!is_frozen || version == store.version(),
+               "run: parameters or statistics changed after this executable was compiled with "
+               "frozen ones; "
                "compile it again");
 }
 
@@ -44,9 +46,9 @@ void Executable::Impl::end_work(const Stream& stream) {
 
 // Frozen is what this executable does not update, so its own updates leave its packed copies right.
 void Executable::Impl::note_updates() {
-  if (!updates_parameters) return;
-  store->mark_changed();
-  version = store->version();
+  if (!updates_freezable) return;
+  store.mark_changed();
+  version = store.version();
 }
 
 // One step as one recording, where the device has such: on CUDA a captured graph.
@@ -79,7 +81,7 @@ void Executable::set_input(std::string_view name, const Tensor& value, const Str
 // Makes the buffer, and has it read.
 Tensor Executable::own_input(std::string_view name, const TensorType& type) {
   const auto found = impl_->inputs.find(name);
-  ENGINE_CHECK(found != impl_->inputs.end(), "set_input: there is no input \"", name, '"');
+  ENGINE_CHECK(found != impl_->inputs.end(), "set_input: ", no_such("input", name, impl_->inputs));
   detail::InputSlot& slot = found->second;
   ENGINE_CHECK(type == slot.type, "set_input: \"", name, "\" is ", slot.type, ", given was ", type);
   if (!slot.own.defined()) {
@@ -92,7 +94,7 @@ Tensor Executable::own_input(std::string_view name, const TensorType& type) {
 void Executable::bind_input(std::string_view name, const Tensor& tensor) {
   Impl& impl = *impl_;
   const auto found = impl.inputs.find(name);
-  ENGINE_CHECK(found != impl.inputs.end(), "bind_input: there is no input \"", name, '"');
+  ENGINE_CHECK(found != impl.inputs.end(), "bind_input: ", no_such("input", name, impl.inputs));
   detail::InputSlot& slot = found->second;
   ENGINE_CHECK(tensor.type() == slot.type, "bind_input: \"", name, "\" is ", slot.type,
                ", given was ", tensor.type());
@@ -153,7 +155,7 @@ Tensor Executable::output(std::string_view name) const {
   for (const auto& [existing, tensor] : impl_->outputs) {
     if (existing == name) return tensor;
   }
-  throw InvalidArgument(join("output: there is no output \"", name, '"'));
+  throw InvalidArgument(join("output: ", no_such("output", name, impl_->outputs)));
 }
 
 const Graph& Executable::graph() const {

@@ -15,8 +15,8 @@ namespace engine {
 
 enum class Parameters : std::uint8_t {
   trainable,  // read afresh each run
-  // Those that the graph does not update are packed once when compiling; run() throws after
-  // anything but this executable changed the Store's parameters.
+  // Those that the graph does not update, and statistics likewise, are packed once when compiling;
+  // run() throws after anything but this executable changed the Store's parameters or statistics.
   frozen,
 };
 
@@ -31,7 +31,7 @@ struct CompileOptions {
   // -1: the environment variable ENGINE_DEBUG, else 0.
   int debug = -1;
   // Where debug text goes; default: standard error when `debug` is above 0.
-  std::function<void(std::string_view)> log;
+  std::function<void(std::string_view)> log = {};
 };
 
 // A compiled graph over a Store: every node prepared, all memory laid out. run() allocates nothing
@@ -109,7 +109,8 @@ class Executable {
 std::string time_table(std::span<const Executable::NodeTime> times);
 
 // simplify -> precision -> fusion -> order -> memory -> prepare. Most callers want compile()
-// (kernels/compile.h), which passes the library's fusion rules. `store` must outlive the result.
+// (kernels/compile.h), which passes the library's fusion rules. The result shares the
+// entries of `store`, whose handle may be moved or destroyed.
 Executable build_executable(const Graph& graph, Store& store, std::span<const FusionRule> rules,
                             const CompileOptions& options = {});
 

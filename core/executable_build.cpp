@@ -34,7 +34,7 @@ void Executable::Impl::allocate(const CompileOptions& options) {
     const StoragePlan::Storage& storage = plan.storages[id];
     switch (storage.kind) {
       case Kind::state:
-        owned.push_back(store->get(storage.name));
+        owned.push_back(store.get(storage.name));
         address[id] = owned.back().data();
         memory.state += aligned(storage.bytes);
         break;
@@ -154,9 +154,7 @@ void Executable::Impl::run_once() {
 
 Executable build_executable(const Graph& source, Store& store, std::span<const FusionRule> rules,
                             const CompileOptions& options) {
-  auto impl = std::make_unique<Executable::Impl>();
-  impl->store = &store;
-  impl->device = store.device();
+  auto impl = std::make_unique<Executable::Impl>(store.share());
   impl->debug = debug_level(options);
   impl->log = options.log;
   if (!impl->log && impl->debug > 0) {
@@ -201,8 +199,7 @@ Executable build_executable(const Graph& source, Store& store, std::span<const F
     }
   }
   for (const auto& [name, value] : impl->graph.updates()) {
-    const StateSpec& spec = *impl->graph.find_state(name);
-    impl->updates_parameters = impl->updates_parameters || spec.role == StateRole::parameter;
+    impl->updates_freezable = impl->updates_freezable || impl->is_freezable(name);
   }
   impl->plan = plan_storage(
       impl->graph, [&](const StateSpec& spec) { return impl->is_frozen_state(spec.name); });

@@ -44,9 +44,11 @@ struct StateCopy {
 struct Executable::Impl {
   using Step = detail::Step;
 
+  explicit Impl(Store handle) : store(std::move(handle)), device(store.device()) {}
+
   Graph graph;
-  Store* store = nullptr;
-  Device device = Device::cpu();
+  Store store;
+  Device device;
   Precision precision = Precision::f32;
   int debug = 0;
   std::function<void(std::string_view)> log;
@@ -60,7 +62,7 @@ struct Executable::Impl {
   std::map<std::string, detail::InputSlot, std::less<>> inputs;
   std::vector<std::pair<std::string, Tensor>> outputs;
   bool is_frozen = false;
-  bool updates_parameters = false;
+  bool updates_freezable = false;
   bool has_all_inputs = false;
   std::unique_ptr<Recording> recording;  // of one step; null: enqueue node by node
   bool is_recorded = false;              // an attempt was made
@@ -74,10 +76,13 @@ struct Executable::Impl {
   void prepare(const std::vector<int>& ids, std::vector<Step>& into);
   void connect(Step& step);
   void run_once();
-  bool is_frozen_state(const std::string& name) const {
-    if (!is_frozen) return false;
+  // What a frozen executable may pack, its own or another one.
+  bool is_freezable(const std::string& name) const {
     const StateRole role = graph.find_state(name)->role;
-    if (role != StateRole::parameter && role != StateRole::statistic) return false;
+    return role == StateRole::parameter || role == StateRole::statistic;
+  }
+  bool is_frozen_state(const std::string& name) const {
+    if (!is_frozen || !is_freezable(name)) return false;
     for (const auto& [updated, value] : graph.updates()) {
       if (updated == name) return false;
     }

@@ -25,6 +25,15 @@ Value Scope::parameter(std::string_view name, const Shape& shape, const Init& in
   return state(name, shape, init, StateRole::parameter);
 }
 
+std::vector<Value> Scope::parameters() const {
+  const std::string start = full_name("");
+  std::vector<Value> found;
+  for (const Value& value : graph_->parameters()) {
+    if (graph_->state_of(value).name.starts_with(start)) found.push_back(value);
+  }
+  return found;
+}
+
 Value Scope::state(std::string_view name, const Shape& shape, const Init& init, StateRole role,
                    DType dtype) const {
   return graph_->read_state(

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/core/graph.h"
 
@@ -14,7 +16,7 @@ enum class Mode : std::uint8_t { training, inference };
 class Scope {
  public:
   explicit Scope(Graph& graph, Mode mode = Mode::training, std::string prefix = "")
-      : graph_(&graph), mode_(mode), prefix_(std::move(prefix)) {}
+      : graph_(std::make_shared<Graph>(graph.share())), mode_(mode), prefix_(std::move(prefix)) {}
 
   Scope operator/(std::string_view name) const;  // "encoder" / "conv1" -> "encoder.conv1"
   Scope operator/(std::int64_t number) const;
@@ -26,6 +28,8 @@ class Scope {
 
   // Get-or-create: the same name and shape is the same parameter; another shape throws.
   Value parameter(std::string_view name, const Shape& shape, const Init& init) const;
+  // Those made under this scope so far, in order of declaration: to train a part of a graph.
+  std::vector<Value> parameters() const;
   // Other persistent state, read as the step begins and replaced by update() as it ends.
   Value state(std::string_view name, const Shape& shape, const Init& init = init::zeros(),
               StateRole role = StateRole::counter, DType dtype = DType::f32) const;
@@ -38,7 +42,7 @@ class Scope {
   std::string full_name(std::string_view name) const;
 
  private:
-  Graph* graph_;
+  std::shared_ptr<Graph> graph_;  // a handle of its own: the caller's may be moved
   Mode mode_;
   std::string prefix_;
 };

@@ -7,6 +7,7 @@
 #include "engine/core/errors.h"
 #include "engine/core/graph_data.h"
 #include "engine/core/memory_plan.h"
+#include "engine/core/no_such.h"
 
 namespace engine {
 
@@ -59,6 +60,11 @@ struct Store::Impl {
   std::map<std::string, std::size_t, std::less<>> index;
   std::uint64_t version = 0;
 
+  const Entry& entry(std::string_view name) const {
+    const auto found = index.find(name);
+    ENGINE_CHECK(found != index.end(), "store: ", no_such("entry", name, index));
+    return entries[found->second];
+  }
   void add(std::string name, StateRole role, Tensor tensor) {
     index.emplace(name, entries.size());
     entries.push_back({std::move(name), role, std::move(tensor)});
@@ -66,12 +72,17 @@ struct Store::Impl {
 };
 
 Store::Store(Device device, StoreOptions options)
-    : impl_(std::make_unique<Impl>(Impl{device, options.separate_allocations, {}, {}, 0})) {
-  set(kClockName, initial_clock(options.seed), StateRole::counter);
+    : impl_(std::make_shared<Impl>(Impl{device, options.separate_allocations, {}, {}, 0})) {
+  put(kClockName, initial_clock(options.seed), StateRole::counter);
 }
 Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 Store::~Store() = default;
+Store::Store(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Store Store::share() const {
+  return Store(impl_);
+}
 
 const Device& Store::device() const {
   return impl_->device;
@@ -120,19 +131,20 @@ const Store::Entry* Store::find(std::string_view name) const {
 }
 
 Tensor Store::get(std::string_view name) const {
-  const Entry* entry = find(name);
-  ENGINE_CHECK(entry != nullptr, "store: there is no \"", name, '"');
-  return entry->tensor;
+  return impl_->entry(name).tensor;
 }
 
-void Store::set(std::string_view name, const Tensor& value, StateRole role) {
+void Store::set(std::string_view name, const Tensor& value) {
+  const Entry& entry = impl_->entry(name);
+  ENGINE_CHECK(entry.tensor.type() == value.type(), "store: \"", name, "\" is ",
+               entry.tensor.type(), ", given was ", value.type());
   mark_changed();
-  if (const Entry* entry = find(name)) {
-    ENGINE_CHECK(entry->tensor.type() == value.type(), "store: \"", name, "\" is ",
-                 entry->tensor.type(), ", given was ", value.type());
-    entry->tensor.copy_from(value);
-    return;
-  }
+  entry.tensor.copy_from(value);
+}
+
+void Store::put(std::string_view name, const Tensor& value, StateRole role) {
+  if (find(name) != nullptr) return set(name, value);
+  mark_changed();
   Tensor tensor = Tensor::empty(value.shape(), value.dtype(), impl_->device);
   tensor.copy_from(value);
   impl_->add(std::string(name), role, std::move(tensor));

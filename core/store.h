@@ -27,6 +27,9 @@ class Store {
   Store& operator=(Store&&) noexcept;
   ~Store();
 
+  // A second handle on the same entries, which live as long as one of their handles.
+  Store share() const;
+
   const Device& device() const;
   std::uint64_t seed() const;
   std::int64_t step() const;  // of the clock; 0 before the first step
@@ -45,19 +48,24 @@ class Store {
   const std::vector<Entry>& entries() const;  // in order of creation
   const Entry* find(std::string_view name) const;
   Tensor get(std::string_view name) const;  // shares the buffer; throws when there is none
-  // Copies `value` into an entry (created when missing). Throws on another shape or dtype.
-  void set(std::string_view name, const Tensor& value, StateRole role = StateRole::parameter);
+  // Copies `value` into an entry. Throws when there is none of that name (declare() and compile()
+  // make them), and on another shape or dtype.
+  void set(std::string_view name, const Tensor& value);
+  // The same, but makes the entry, in this role, where there is none. For what loads a model before
+  // its graph is declared.
+  void put(std::string_view name, const Tensor& value, StateRole role);
   std::int64_t parameter_count() const;  // elements of all parameters
 
-  // Counts writes to parameters: by set(), by loading, by each run of an executable that updates
-  // them. Executables compiled with frozen parameters compare it, so that a stale packed copy is
-  // never used.
+  // Counts writes to parameters and statistics: by set() and put(), by loading, by each run of an
+  // executable that updates them. Executables compiled with frozen parameters compare it, so that a
+  // stale packed copy is never used.
   std::uint64_t version() const;
-  void mark_changed();  // after writing into a parameter through Tensor::data()
+  void mark_changed();  // after writing into one of them through Tensor::data()
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  explicit Store(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace engine

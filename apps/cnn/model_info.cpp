@@ -151,7 +151,7 @@ LoadedModel load_classifier(const std::filesystem::path& path, const Device& dev
     check(tensor->type() == TensorType{spec.shape, spec.dtype}, file.string(),
           join("tensor ", spec.name, " is ", tensor->type(), ", the network ", model.info.network,
                " needs ", TensorType{spec.shape, spec.dtype}));
-    model.store.set(spec.name, *tensor, spec.role);
+    model.store.put(spec.name, *tensor, spec.role);
   }
   return model;
 }

@@ -139,7 +139,7 @@ void Trainer::run() {
     run_epoch(progress);
     finish_epoch();
   }
-  for (const auto& [name, tensor] : best_) store_.set(name, tensor, store_.find(name)->role);
+  for (const auto& [name, tensor] : best_) store_.set(name, tensor);
   choose_threshold();
 }
 

@@ -146,7 +146,7 @@ void Encoder::load_into(Store& store, const Graph& graph) const {
       throw IoError(
           join(file.string(), ": has no ", name, ", which a layer that was asked for needs"));
     }
-    store.set(name, found->tensor);
+    store.put(name, found->tensor, StateRole::parameter);
   }
 }
 

@@ -83,13 +83,13 @@ Painter::Painter(const StyleSettings& settings, const Objective& objective, cons
   store_.declare(graph);
   store_.set(kImage, start.image);
   if (start.first_moment.defined()) {
-    store_.set("image.adam_m", start.first_moment, StateRole::slot);
-    store_.set("image.adam_v", start.second_moment, StateRole::slot);
+    store_.set("image.adam_m", start.first_moment);
+    store_.set("image.adam_v", start.second_moment);
   }
   if (start.step > 0) {
     const Tensor clock = store_.get("engine.clock").to(Device::cpu()).clone();
     clock.span<std::int32_t>()[2] = static_cast<std::int32_t>(start.step);
-    store_.set("engine.clock", clock, StateRole::counter);
+    store_.set("engine.clock", clock);
   }
   step_ = std::make_unique<Executable>(
       compile(graph, store_,

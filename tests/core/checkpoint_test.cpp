@@ -17,10 +17,10 @@ Tensor numbers(std::vector<float> values) {
 
 Store sample_store(float first = 1) {
   Store store(Device::cpu(), {.seed = 0x123456789abcdef0});
-  store.set("net/w", numbers({first, 2, 3}), StateRole::parameter);
-  store.set("net/mean", numbers({0.5f}), StateRole::statistic);
-  store.set("net/w/m", numbers({-1, -2, -3}).to(DType::bf16), StateRole::slot);
-  store.set("ring", Tensor::from(std::vector<std::int32_t>{4, 5}, {2}), StateRole::counter);
+  store.put("net/w", numbers({first, 2, 3}), StateRole::parameter);
+  store.put("net/mean", numbers({0.5f}), StateRole::statistic);
+  store.put("net/w/m", numbers({-1, -2, -3}).to(DType::bf16), StateRole::slot);
+  store.put("ring", Tensor::from(std::vector<std::int32_t>{4, 5}, {2}), StateRole::counter);
   return store;
 }
 
@@ -70,9 +70,9 @@ TEST(Checkpoint, MismatchLeavesTheStoreUnchanged) {
   const auto refuses = [&](const char* name, const Tensor& tensor, const std::string& text) {
     Store store(Device::cpu());
     // Before and after the entry that does not fit there is one that would.
-    store.set("net/mean", numbers({9}), StateRole::statistic);
-    store.set(name, tensor, StateRole::parameter);
-    store.set("ring", Tensor::from(std::vector<std::int32_t>{9, 9}, {2}), StateRole::counter);
+    store.put("net/mean", numbers({9}), StateRole::statistic);
+    store.put(name, tensor, StateRole::parameter);
+    store.put("ring", Tensor::from(std::vector<std::int32_t>{9, 9}, {2}), StateRole::counter);
     const std::size_t count = store.entries().size();
     try {
       load_checkpoint(store, folder / "c");
@@ -151,12 +151,12 @@ TEST(Checkpoint, ModelHoldsParametersAndStatistics) {
   EXPECT_NE(file.find("net/w"), nullptr);
   EXPECT_NE(file.find("net/mean"), nullptr);
   Store other(Device::cpu(), {.seed = 5});
-  other.set("image", numbers({1}), StateRole::counter);
+  other.put("image", numbers({1}), StateRole::counter);
   EXPECT_EQ(load_model(other, folder / "m"), "{\"network\":\"n\"}");
   EXPECT_EQ(first_weight(other), 4);
   EXPECT_EQ(other.seed(), 5u);
   Store larger = sample_store();
-  larger.set("net/bias", numbers({1}), StateRole::parameter);
+  larger.put("net/bias", numbers({1}), StateRole::parameter);
   EXPECT_THROW(load_model(larger, folder / "m"), InvalidArgument);
 }
 

@@ -193,6 +193,43 @@ TEST(Executable, FrozenParametersRunOnceAndGoStale) {
   EXPECT_THROW(run.run(), InvalidArgument);
 }
 
+TEST(Executable, FrozenStatisticsGoStaleToo) {
+  const auto statistic = [](Graph& graph) {
+    return graph.read_state({.name = "mean", .shape = {2}, .role = StateRole::statistic});
+  };
+  Graph eval, calibrate;
+  eval.output("y", scale(statistic(eval)));
+  const Value x = calibrate.input("x", {2});
+  statistic(calibrate);
+  calibrate.update_state("mean", x);
+  Store store(Device::cpu());
+  Executable frozen = build(eval, store, {.parameters = Parameters::frozen});
+  frozen.run();
+  Executable step = build(calibrate, store);
+  step.set_input("x", floats({5, 6}));
+  step.run();
+  EXPECT_THROW(frozen.run(), InvalidArgument);
+  Executable again = build(eval, store, {.parameters = Parameters::frozen});
+  again.run();
+  EXPECT_EQ(again.output("y").to_floats(), (std::vector<float>{10, 12}));
+}
+
+TEST(Executable, FollowsTheEntriesOfAStoreThatMoves) {
+  Graph graph;
+  const Value s = graph.read_state({.name = "s", .shape = {2}, .init = init::ones()});
+  graph.update_state("s", scale(s));
+  graph.output("s", s);
+  auto first = std::make_unique<Store>(Device::cpu());
+  Executable step = build(graph, *first);
+  Store second = std::move(*first);
+  first.reset();
+  step.run(2);
+  EXPECT_EQ(second.get("s").to_floats(), (std::vector<float>{4, 4}));
+  second = Store(Device::cpu());
+  step.run();  // the entries live as long as the executable
+  EXPECT_EQ(step.output("s").to_floats(), (std::vector<float>{4, 4}));  // as this step began
+}
+
 TEST(Executable, FindsTheFirstNodeThatIsNotFinite) {
   Graph graph;
   const Value s = graph.read_state({.name = "s", .shape = {2}, .init = init::constant(1e30f)});
@@ -308,6 +345,27 @@ TEST(Store, DeclaresOnceAndChecksLater) {
   EXPECT_THROW(store.declare(other), InvalidArgument);
   EXPECT_THROW(store.get("v"), InvalidArgument);
   EXPECT_THROW(store.set("w", floats({1})), InvalidArgument);
+}
+
+TEST(Store, SetTakesKnownNamesOnlyAndSaysWhichAreNear) {
+  Store store(Device::cpu());
+  store.put("conv.weight", floats({1}), StateRole::parameter);
+  store.put("conv.bias", floats({2}), StateRole::parameter);
+  try {
+    store.set("conv.wieght", floats({3}));
+    ADD_FAILURE() << "accepted";
+  } catch (const InvalidArgument& error) {
+    EXPECT_NE(std::string(error.what())
+                  .find("there is no entry \"conv.wieght\"; did you mean \"conv.weight\"?"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_EQ(store.find("conv.wieght"), nullptr);
+  store.set("conv.weight", floats({3}));
+  store.put("conv.bias", floats({4}), StateRole::parameter);
+  EXPECT_EQ(store.get("conv.weight").item(), 3);
+  EXPECT_EQ(store.get("conv.bias").item(), 4);
+  EXPECT_EQ(store.parameter_count(), 2);
 }
 
 }  // namespace

@@ -13,8 +13,7 @@ inline void set_step(Store& store, std::int32_t step) {
   store.set("engine.clock",
             Tensor::from(std::vector<std::int32_t>{static_cast<std::int32_t>(seed),
                                                    static_cast<std::int32_t>(seed >> 32), step, 0},
-                         {4}),
-            StateRole::counter);
+                         {4}));
 }
 
 // A Store with nothing but the clock.

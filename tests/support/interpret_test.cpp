@@ -81,7 +81,7 @@ TEST(Interpret, EvaluatesInputsConstantsAndState) {
   EXPECT_TRUE(close_to(got[2], std::vector<double>{8, 8}, 0.0));
 
   Store store(Device::cpu());
-  store.set("w", Tensor::from(std::vector<float>{5, 6}, {2}));
+  store.put("w", Tensor::from(std::vector<float>{5, 6}, {2}), StateRole::parameter);
   EXPECT_TRUE(
       close_to(interpret(graph, {{"x", Tensor::zeros({2}, DType::f32, Device::cpu())}}, &store)[2],
                std::vector<double>{10, 12}, 0.0));
