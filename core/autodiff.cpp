@@ -36,9 +36,12 @@ void propagate(const Node& node, std::vector<Value> output_gradients,
     outputs.push_back(node.output(i));
   }
   const auto wanted = std::make_unique<bool[]>(node.inputs.size());
+  bool is_any_wanted = false;
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     wanted[i] = depends[static_cast<std::size_t>(node.inputs[i].node_id())] != 0;
+    is_any_wanted = is_any_wanted || wanted[i];
   }
+  if (!is_any_wanted) return;  // the node makes a value that was asked for, from none that was
   const std::vector<Value> inputs = node.inputs;
   const std::string layer = node.name.substr(0, node.name.rfind('/'));
   const NameScope names(Graph::of(outputs[0]), layer == node.name ? "" : layer);

@@ -1,6 +1,5 @@
 #include "engine/core/graph.h"
 
-#include <algorithm>
 #include <ostream>
 
 #include "engine/core/graph_data.h"
@@ -98,6 +97,8 @@ Value Graph::read_state(const StateSpec& spec) {
     ENGINE_CHECK(existing->shape == spec.shape && existing->dtype == spec.dtype, "state \"",
                  spec.name, "\": declared as ", TensorType{existing->shape, existing->dtype},
                  " before, now as ", TensorType{spec.shape, spec.dtype});
+    ENGINE_CHECK(existing->role == spec.role, "state \"", spec.name, "\": declared as a ",
+                 name_of(existing->role), " before, now as a ", name_of(spec.role));
     return data_->state_values.find(spec.name)->second;
   }
   data_->states.push_back(spec);
@@ -107,17 +108,21 @@ Value Graph::read_state(const StateSpec& spec) {
   return value;
 }
 
-void Graph::update_state(std::string_view name, const Value& value) {
+void Graph::check_update(std::string_view name, const Value& value) const {
   const StateSpec* spec = find_state(name);
   ENGINE_CHECK(spec != nullptr, "state \"", name, "\": updated but never read or declared");
   ENGINE_CHECK(value && value.graph_ == data_.get(), "state \"", name,
                "\": updated with a value that is not of this graph");
   ENGINE_CHECK(value.shape() == spec->shape, "state \"", name, "\": ", spec->shape,
                " cannot become ", value.shape());
+}
+
+void Graph::update_state(std::string_view name, const Value& value) {
+  check_update(name, value);
   for (const auto& [existing, unused] : data_->updates) {
     ENGINE_CHECK(existing != name, "state \"", name, "\": updated twice in one step");
   }
-  data_->updates.emplace_back(name, cast(value, spec->dtype));
+  data_->updates.emplace_back(name, cast(value, find_state(name)->dtype));
 }
 
 Value Graph::next_state(std::string_view name) const {
@@ -130,6 +135,7 @@ Value Graph::next_state(std::string_view name) const {
 }
 
 void Graph::replace_update(std::string_view name, const Value& value) {
+  check_update(name, value);
   std::erase_if(data_->updates, [&](const auto& update) { return update.first == name; });
   update_state(name, value);
 }
@@ -270,84 +276,6 @@ std::ostream& operator<<(std::ostream& out, const Graph& graph) {
     out << '\n';
   }
   return out;
-}
-
-// --- copying, for the passes ---
-
-GraphCopy::GraphCopy(const Graph& source) : source_(&source), map_(source.nodes().size()) {
-  for (const Node& node : source.nodes())
-    map_[static_cast<std::size_t>(node.id)].resize(node.outputs.size());
-  for (const StateSpec& spec : source.states()) {
-    const Value value = target_.read_state(spec);
-    for (const Node& node : source.nodes()) {
-      const auto* read = dynamic_cast<const ReadStateOp*>(node.op.get());
-      if (read != nullptr && read->state_name == spec.name) {
-        map_[static_cast<std::size_t>(node.id)][0] = value;
-      }
-    }
-  }
-}
-
-Value GraphCopy::mapped(const Value& old) const {
-  const Value& value =
-      map_[static_cast<std::size_t>(old.node_id())][static_cast<std::size_t>(old.output_index())];
-  ENGINE_CHECK(value, "graph: ", old.node().name, " is used before it is made");
-  return value;
-}
-
-std::vector<Value> GraphCopy::mapped(const std::vector<Value>& old) const {
-  std::vector<Value> values;
-  for (const Value& value : old) values.push_back(mapped(value));
-  return values;
-}
-
-bool GraphCopy::is_mapped(const Value& old) const {
-  return static_cast<bool>(
-      map_[static_cast<std::size_t>(old.node_id())][static_cast<std::size_t>(old.output_index())]);
-}
-
-void GraphCopy::map(const Value& old, const Value& replacement) {
-  map_[static_cast<std::size_t>(old.node_id())][static_cast<std::size_t>(old.output_index())] =
-      replacement;
-}
-
-void GraphCopy::copy(const Node& node) {
-  copy(node, mapped(node.inputs));
-}
-
-void GraphCopy::copy(const Node& node, std::vector<Value> inputs) {
-  if (dynamic_cast<const ReadStateOp*>(node.op.get()) != nullptr) return;  // declared already
-  // The numbers of equal names are given anew, so that they do not pile up from pass to pass.
-  map_[static_cast<std::size_t>(node.id)] = target_.add(
-      node.op, std::move(inputs), std::string_view(node.name).substr(0, node.name.find('#')));
-}
-
-Graph GraphCopy::finish() {
-  for (const auto& [name, value] : source_->outputs()) target_.output(name, mapped(value));
-  for (const auto& [name, value] : source_->updates()) target_.update_state(name, mapped(value));
-  return std::move(target_);
-}
-
-std::vector<int> live_nodes(const Graph& graph) {
-  std::vector<char> is_live(graph.nodes().size(), 0);
-  std::vector<int> pending;
-  const auto mark = [&](const Value& value) {
-    char& flag = is_live[static_cast<std::size_t>(value.node_id())];
-    if (flag == 0) pending.push_back(value.node_id());
-    flag = 1;
-  };
-  for (const auto& [name, value] : graph.outputs()) mark(value);
-  for (const auto& [name, value] : graph.updates()) mark(value);
-  while (!pending.empty()) {
-    const Node& node = graph.nodes()[static_cast<std::size_t>(pending.back())];
-    pending.pop_back();
-    for (const Value& input : node.inputs) mark(input);
-  }
-  std::vector<int> ids;
-  for (const Node& node : graph.nodes()) {
-    if (is_live[static_cast<std::size_t>(node.id)] != 0) ids.push_back(node.id);
-  }
-  return ids;
 }
 
 }  // namespace engine

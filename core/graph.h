@@ -65,8 +65,8 @@ enum class StateRole : std::uint8_t {
 std::string_view name_of(StateRole role);
 
 struct StateSpec {
-  std::string name;
-  Shape shape;
+  std::string name = {};
+  Shape shape = {};
   DType dtype = DType::f32;
   Init init = init::zeros();
   StateRole role = StateRole::counter;
@@ -94,7 +94,7 @@ class Graph {
   void output(std::string_view name, const Value& value);
 
   // The value of a state entry as the step begins. The first call declares it; later calls with the
-  // same name return the same Value and throw when shape or dtype differ.
+  // same name return the same Value and throw when shape, dtype or role differ.
   Value read_state(const StateSpec& spec);
   // What the entry becomes when the step ends; at most once per name. `value` must have the entry's
   // shape; it is cast to its dtype.
@@ -140,6 +140,7 @@ class Graph {
 
  private:
   explicit Graph(std::shared_ptr<GraphData> data);
+  void check_update(std::string_view name, const Value& value) const;
   std::shared_ptr<GraphData> data_;
 };
 

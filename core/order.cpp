@@ -136,45 +136,4 @@ Graph order(const Graph& graph) {
   return with_order(graph, peak_of(graph, greedy) < peak_of(graph, built) ? greedy : built);
 }
 
-Graph replace(const Graph& graph, int id, const std::vector<Value>& replacements, int old_count) {
-  const auto resolve = [&](const Value& value) {
-    if (value.node_id() != id) return value;
-    const Value& other = replacements[static_cast<std::size_t>(value.output_index())];
-    return other ? other : value;
-  };
-  const auto inputs_of = [&](const Node& node) {
-    std::vector<Value> inputs = node.inputs;
-    if (node.id < old_count) {
-      for (Value& input : inputs) input = resolve(input);
-    }
-    return inputs;
-  };
-  // Depth first from every node in the old order: what a node needs comes right before it.
-  std::vector<char> is_done(graph.nodes().size(), 0);
-  GraphCopy copy(graph);
-  const auto visit = [&](const auto& self, int at) -> void {
-    if (is_done[static_cast<std::size_t>(at)] != 0) return;
-    is_done[static_cast<std::size_t>(at)] = 1;
-    const Node& node = graph.nodes()[static_cast<std::size_t>(at)];
-    const std::vector<Value> inputs = inputs_of(node);
-    for (const Value& input : inputs) self(self, input.node_id());
-    copy.copy(node, copy.mapped(inputs));
-  };
-  // Whatever still reads a replaced output finds the new one.
-  std::vector<Value> roots;
-  for (const auto& [name, value] : graph.outputs()) roots.push_back(resolve(value));
-  for (const auto& [name, value] : graph.updates()) roots.push_back(resolve(value));
-  for (int live : live_nodes(graph)) {
-    if (live != id) visit(visit, live);
-  }
-  for (const Value& root : roots) visit(visit, root.node_id());
-  for (std::size_t i = 0; i < replacements.size(); ++i) {
-    if (replacements[i]) {
-      copy.map(graph.nodes()[static_cast<std::size_t>(id)].output(static_cast<int>(i)),
-               copy.mapped(replacements[i]));
-    }
-  }
-  return copy.finish();
-}
-
 }  // namespace engine

@@ -54,15 +54,22 @@ std::vector<Value> fold(Graph& graph, const Node& node, const std::vector<Value>
     in.push_back(constant->tensor.data());
     types.push_back(input.type());
   }
+  for (const TensorType& type : node.outputs) {
+    if (type.bytes() > kLargestFolded) return {};
+  }
+  const Device device = Device::cpu({.threads = 1});
+  std::unique_ptr<Kernel> kernel;
+  try {
+    kernel = node.op->prepare({device, types, node.outputs, {}});
+  } catch (const InvalidArgument&) {
+    return {};  // the CPU has no kernel for it; the device may have one
+  }
   std::vector<Tensor> results;
   std::vector<void*> out;
   for (const TensorType& type : node.outputs) {
-    if (type.bytes() > kLargestFolded) return {};
-    results.push_back(Tensor::empty(type.shape, type.dtype, Device::cpu()));
+    results.push_back(Tensor::empty(type.shape, type.dtype, device));
     out.push_back(results.back().data());
   }
-  const Device device = Device::cpu({.threads = 1});
-  const auto kernel = node.op->prepare({device, types, node.outputs, {}});
   const Tensor scratch = Tensor::empty({kernel->scratch_bytes()}, DType::u8, device);
   kernel->run(Stream(device), {in, out, scratch.data()});
   std::vector<Value> values;

@@ -61,6 +61,45 @@ TEST(Graph, ValuesSurviveAMoveOfTheGraph) {
   EXPECT_EQ(moved.outputs()[0].second.shape(), Shape{2});
 }
 
+TEST(Scope, SurvivesAMoveOfTheGraph) {
+  Graph graph;
+  const Scope net(graph);
+  Graph moved = std::move(graph);
+  const Value weight = (net / "a").parameter("weight", {2}, init::ones());
+  EXPECT_EQ(moved.parameters(), std::vector<Value>{weight});
+}
+
+TEST(Scope, ListsTheParametersUnderIt) {
+  Graph graph;
+  const Scope net(graph);
+  const Value a = (net / "a").parameter("weight", {1}, init::ones());
+  const Value b = (net / "b" / 1).parameter("weight", {1}, init::ones());
+  (net / "bc").parameter("weight", {1}, init::ones());
+  (net / "b").state("count", {});
+  EXPECT_EQ((net / "b").parameters(), std::vector<Value>{b});
+  EXPECT_EQ((net / "a").parameters(), std::vector<Value>{a});
+  EXPECT_EQ(net.parameters(), graph.parameters());
+}
+
+TEST(Graph, AStateKeepsItsRole) {
+  Graph graph;
+  graph.read_state({.name = "w", .shape = {2}, .role = StateRole::parameter});
+  const std::string message = message_of([&] { graph.read_state({.name = "w", .shape = {2}}); });
+  EXPECT_NE(message.find("declared as a parameter before, now as a counter"), std::string::npos)
+      << message;
+}
+
+TEST(Graph, AnUpdateThatIsRefusedLeavesTheOneBefore) {
+  Graph graph;
+  const Value s = graph.read_state({.name = "s", .shape = {2}});
+  const Value next = scale(s);
+  graph.update_state("s", next);
+  EXPECT_THROW(graph.replace_update("s", graph.input("x", {3})), InvalidArgument);
+  EXPECT_EQ(graph.next_state("s"), next);
+  graph.replace_update("s", scale(next));
+  EXPECT_EQ(graph.updates().size(), 1u);
+}
+
 TEST(Graph, PrintsOneNodeALine) {
   Graph graph;
   graph.output("y", scale(graph.input("x", {2, 3}), {.factor = 3}));
@@ -135,6 +174,15 @@ TEST(Autodiff, AsksNoGradientOfWhatIsFrozen) {
             std::string::npos);
   EXPECT_NE(message_of([&] { gradients(wanted, std::vector<Value>{wanted}); }).find("f32[2]"),
             std::string::npos);
+}
+
+TEST(Autodiff, StopsAtAValueThatWasAskedFor) {
+  Graph graph;
+  const Value x = graph.input("x", {2});
+  const Value middle = scale(x, {.has_gradient = false});
+  const Value slope = gradients(total(scale(middle)), std::vector<Value>{middle})[0];
+  graph.output("slope", slope);
+  EXPECT_EQ(run_output(graph, "slope", {{"x", floats({1, 2})}}), (std::vector<float>{2, 2}));
 }
 
 }  // namespace

@@ -1,5 +1,9 @@
 #include "engine/core/passes.h"
 
+#include <cmath>
+#include <map>
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "tests/core/test_ops.h"
@@ -57,6 +61,48 @@ TEST(Simplify, ComputesConstants) {
   ASSERT_EQ(simple.nodes().size(), 3u) << simple;
   const Value folded = simple.outputs()[0].second.node().inputs[1];
   EXPECT_EQ(folded.node().op->name(), "constant");
+}
+
+TEST(Simplify, MergesEqualNumbersOnly) {
+  Graph graph;
+  const Value x = graph.input("x", {2});
+  const float next = std::nextafter(1.0f, 2.0f);
+  const auto integer = [&](std::int32_t value) {
+    return graph.constant(Tensor::from(std::vector<std::int32_t>{value}, {}));
+  };
+  graph.output("1", graph.constant(1.0f));
+  graph.output("one", graph.constant(1.0f));
+  graph.output("next", graph.constant(next));
+  graph.output("million", integer(1000001));
+  graph.output("above_24_bits", integer((1 << 24) + 1));
+  graph.output("24_bits", integer(1 << 24));
+  graph.output("scaled", scale(x, {.factor = 1}));
+  graph.output("scaled_by_next", scale(x, {.factor = next}));
+  const Graph simple = simplify(graph);
+  std::map<std::string, int> node_of;
+  for (const auto& [name, value] : simple.outputs()) node_of[name] = value.node_id();
+  EXPECT_EQ(node_of["1"], node_of["one"]);
+  std::set<int> ids;
+  for (const auto& [name, id] : node_of) ids.insert(id);
+  EXPECT_EQ(ids.size(), node_of.size() - 1) << simple;
+}
+
+// An op that no CPU runs.
+class ElsewhereOp final : public Op {
+ public:
+  std::string_view name() const override { return "elsewhere"; }
+  std::vector<TensorType> infer(std::span<const TensorType> inputs) const override {
+    return {inputs[0]};
+  }
+  std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
+    throw InvalidArgument(join("elsewhere: no kernel on ", context.device));
+  }
+};
+
+TEST(Simplify, LeavesConstantsOfOtherDevicesToThem) {
+  Graph graph;
+  graph.output("y", graph.add1(std::make_shared<ElsewhereOp>(), {graph.constant(1.0f)}));
+  EXPECT_EQ(simplify(graph).nodes().size(), 2u);
 }
 
 TEST(Precision, CastsIntoMatrixOpsAndBackAtTheBorder) {
