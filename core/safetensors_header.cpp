@@ -197,13 +197,17 @@ class HeaderEvents {
       fail(where(), "data_offsets ", entry_.begin, " to ", entry_.end, " lie outside the ",
            data_bytes_, " bytes of data");
     }
-    // Extents of zero count as one here: the product of the others must not overflow either.
-    std::int64_t bytes = row_of(entry_.dtype).bytes;
+    // Extents of zero count as one here: the product of the others must not be too large either.
+    std::int64_t bytes = row_of(entry_.dtype).bytes, elements = 1;
     bool is_empty = false;
     for (const std::int64_t extent : extents_) {
       is_empty = is_empty || extent == 0;
       if (__builtin_mul_overflow(bytes, std::max<std::int64_t>(extent, 1), &bytes)) {
         fail(where(), "its shape has more bytes than 64 bits can count");
+      }
+      elements *= std::max<std::int64_t>(extent, 1);
+      if (elements > kMaxElements) {
+        fail(where(), "its shape has more than ", kMaxElements, " elements");
       }
     }
     entry_.shape = Shape(std::span<const std::int64_t>(extents_));

@@ -1,7 +1,6 @@
 #include "engine/core/shape.h"
 
 #include <algorithm>
-#include <limits>
 #include <ostream>
 
 #include "engine/core/errors.h"
@@ -17,8 +16,8 @@ Shape::Shape(std::span<const std::int64_t> extents) {
   std::int64_t elements = 1;
   for (std::int64_t extent : extents) {
     ENGINE_CHECK(extent >= 0, "shape: negative extent ", extent);
-    ENGINE_CHECK(extent == 0 || elements <= std::numeric_limits<std::int64_t>::max() / 16 / extent,
-                 "shape: too many elements");
+    ENGINE_CHECK(extent == 0 || elements <= kMaxElements / extent, "shape: more than ",
+                 kMaxElements, " elements");
     elements *= extent == 0 ? 1 : extent;
     extents_[static_cast<std::size_t>(rank_++)] = extent;
   }

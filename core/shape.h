@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
+#include <limits>
 #include <span>
 
 #include "engine/core/dtype.h"
@@ -11,6 +12,8 @@
 namespace engine {
 
 inline constexpr int kMaxRank = 8;
+// Of a shape whose empty axes count as 1, so that bytes and sums of bytes fit 64 bits.
+inline constexpr std::int64_t kMaxElements = std::numeric_limits<std::int64_t>::max() / 16;
 
 // The extents of a dense, row-major tensor; the last axis is contiguous. A scalar has rank 0.
 class Shape {

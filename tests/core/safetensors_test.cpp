@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <locale>
+#include <sstream>
 
 #include <gtest/gtest.h>
 
@@ -49,6 +51,32 @@ TEST(Safetensors, RoundTripKeepsEveryDtype) {
   EXPECT_EQ(back.find("other"), nullptr);
   EXPECT_EQ(read_safetensors_metadata(folder / "a.safetensors"), file.metadata);
   EXPECT_EQ(folder.names(), std::set<std::string>{"a.safetensors"});
+}
+
+// The user's locale may group digits: 1.234.567.
+TEST(Safetensors, FilesAreTheSameUnderEveryLocale) {
+  struct Grouping final : std::numpunct<char> {
+    char do_thousands_sep() const override { return '.'; }
+    char do_decimal_point() const override { return ','; }
+    std::string do_grouping() const override { return "\3"; }
+  };
+  const TemporaryFolder folder;
+  SafetensorsFile file;
+  for (const char* name : {"a", "b"}) {
+    file.tensors.push_back({name, Tensor::zeros({1000}, DType::f32, Device::cpu())});
+  }
+  write_safetensors(folder / "classic", file);
+  const std::locale before = std::locale::global(std::locale(std::locale::classic(), new Grouping));
+  std::ostringstream control;
+  control << 1234;
+  const std::string joined = join(1234, ' ', 0.5, ' ', 0.5f);
+  write_safetensors(folder / "grouped", file);
+  const std::size_t tensors = read_safetensors(folder / "grouped").tensors.size();
+  std::locale::global(before);
+  EXPECT_EQ(control.str(), "1.234");
+  EXPECT_EQ(joined, "1234 0.5 0.5");
+  EXPECT_EQ(tensors, 2u);
+  EXPECT_EQ(file_content(folder / "grouped"), file_content(folder / "classic"));
 }
 
 TEST(Safetensors, WriterKeepsOrderAmongEqualWidths) {
@@ -245,6 +273,12 @@ const BadHeader kBadHeaders[] = {
      "{\"a\":" ENTRY("U8", "[0,4294967296,4294967296]", "[0,0]") "}", 0, "more bytes than 64 bits"},
     {"bytes_overflow", "{\"a\":" ENTRY("F32", "[4611686018427387904]", "[0,0]") "}", 0,
      "more bytes than 64 bits"},
+    {"more_elements_than_a_shape_holds",
+     "{\"a\":" ENTRY("U8", "[1152921504606846976]", "[0,0]") "}", 0,
+     "more than 576460752303423487 elements"},
+    {"more_elements_than_a_shape_holds_beside_zero",
+     "{\"a\":" ENTRY("U8", "[1152921504606846976,0]", "[0,0]") "}", 0,
+     "more than 576460752303423487 elements"},
     {"nine_axes", "{\"a\":" ENTRY("U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]") "}", 1, "more than 8 axes"},
     {"one_offset", "{\"a\":" ENTRY("U8", "[1]", "[0]") "}", 1, "needs two numbers"},
     {"three_offsets", "{\"a\":" ENTRY("U8", "[1]", "[0,1,1]") "}", 1, "more than two"},
