@@ -7,13 +7,15 @@
 #include "engine/core/backend.h"
 #include "engine/core/cpu_info.h"
 #include "engine/core/errors.h"
-#include "engine/core/stream.h"
 
 namespace engine {
 
 Device Device::cpu(CpuOptions options) {
   ENGINE_CHECK(options.threads >= 0, "device: ", options.threads, " threads");
-  return Device(DeviceType::cpu, 0, options.threads > 0 ? options.threads : physical_cores());
+  if (options.threads > 0) return Device(DeviceType::cpu, 0, options.threads);
+  // Every small host tensor asks, and the answer takes the reading of a dozen files.
+  static const int cores = physical_cores();
+  return Device(DeviceType::cpu, 0, cores);
 }
 
 Device Device::cuda(int index) {
@@ -84,10 +86,6 @@ std::string describe(const Device& device) {
     separator = " ";
   }
   return text;
-}
-
-void Stream::synchronize() const {
-  backend_of(device_).synchronize(device_.index(), native_handle_);
 }
 
 }  // namespace engine

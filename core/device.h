@@ -10,7 +10,7 @@ namespace engine {
 enum class DeviceType : std::uint8_t { cpu, cuda };
 
 struct CpuOptions {
-  int threads = 0;  // 0: one per physical core
+  int threads = 0;  // 0: one per physical core that the process had when it first asked
 };
 
 // Where tensors live and kernels run. A small value; copying it is free.
