@@ -97,12 +97,12 @@ class BatchNormInferenceOp final : public BatchNormOp {
     const Value& dy = context.output_gradients[0];
     ENGINE_CHECK(!context.wanted[3] && !context.wanted[4], name(),
                  ": there is no gradient of the statistics");
-    const int leading = x.shape().rank() - 1;
+    const AxisRange leading{.first = 0, .last = x.shape().rank() - 1};
     const Value deviation = sqrt(variance + epsilon_);
     std::vector<Value> result(5);
     if (context.wanted[0]) result[0] = dy * (scale / deviation);
-    if (context.wanted[1]) result[1] = sum(dy * (x - mean), 0, leading) / deviation;
-    if (context.wanted[2]) result[2] = sum(dy, 0, leading);
+    if (context.wanted[1]) result[1] = sum(dy * (x - mean), leading) / deviation;
+    if (context.wanted[2]) result[2] = sum(dy, leading);
     return result;
   }
   bool keeps_f32(int input) const override { return input >= 1; }

@@ -38,7 +38,7 @@ Value binary(BinaryMember member, const Value& a, const Value& b) {
 Value reduced_to(const Value& operand, const Value& gradient) {
   Value result = gradient;
   if (operand.shape() != gradient.shape()) {
-    result = sum(gradient, 0, gradient.shape().rank() - operand.shape().rank());
+    result = sum(gradient, {.first = 0, .last = gradient.shape().rank() - operand.shape().rank()});
   }
   return cast(result, operand.dtype());
 }
@@ -148,6 +148,9 @@ Value operator-(const Value& a, float b) {
 Value operator*(const Value& a, float b) {
   return a * Graph::of(a).constant(b);
 }
+Value operator+(float a, const Value& b) {
+  return b + a;
+}
 Value operator-(float a, const Value& b) {
   return Graph::of(b).constant(a) - b;
 }
@@ -156,6 +159,9 @@ Value operator*(float a, const Value& b) {
 }
 Value operator/(const Value& a, float b) {
   return a / Graph::of(a).constant(b);
+}
+Value operator/(float a, const Value& b) {
+  return Graph::of(b).constant(a) / b;
 }
 
 }  // namespace engine

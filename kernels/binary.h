@@ -33,9 +33,11 @@ inline Value operator/(const Value& a, const Value& b) {
 Value operator+(const Value& a, float b);
 Value operator-(const Value& a, float b);
 Value operator*(const Value& a, float b);
+Value operator+(float a, const Value& b);
 Value operator-(float a, const Value& b);
 Value operator*(float a, const Value& b);
 Value operator/(const Value& a, float b);
+Value operator/(float a, const Value& b);
 
 // `less` is 1 where a < b, else 0: the gradients of maximum and minimum use it.
 enum class BinaryMember : std::uint8_t {

@@ -26,11 +26,6 @@ void check_dtypes(std::string_view op, const TensorType& data, const TensorType&
                weights, " with ", data, "; they must have the same type or be f32");
 }
 
-// Gradients have the type of the value they belong to.
-Value as_gradient_of(const Value& value, const Value& gradient) {
-  return gradient.dtype() == value.dtype() ? gradient : cast(gradient, value.dtype());
-}
-
 // What both gradients share. The shape of the result is an attribute.
 class Conv2dBackwardOp : public Op {
  public:
@@ -70,9 +65,9 @@ class Conv2dBackwardDataOp final : public Conv2dBackwardOp {
   std::vector<Value> gradient(const GradientContext& context) const override {
     const Value &dy = context.inputs[0], &w = context.inputs[1], &g = context.output_gradients[0];
     std::vector<Value> result(2);
-    if (context.wanted[0]) result[0] = as_gradient_of(dy, conv2d(g, w, geometry_));
+    if (context.wanted[0]) result[0] = cast(conv2d(g, w, geometry_), dy.dtype());
     if (context.wanted[1]) {
-      result[1] = as_gradient_of(w, conv2d_backward_weights(g, dy, w.shape(), geometry_));
+      result[1] = cast(conv2d_backward_weights(g, dy, w.shape(), geometry_), w.dtype());
     }
     return result;
   }
@@ -149,13 +144,18 @@ Conv2dProblem conv2d_problem(std::string_view op, const Shape& x, const Shape& w
   ENGINE_CHECK(g.padding.h >= 0 && g.padding.w >= 0, op, ": padding ", g.padding,
                " must not be negative");
   ENGINE_CHECK(g.groups > 0, op, ": ", g.groups, " groups; there must be at least one");
+  ENGINE_CHECK(fits(g.stride) && fits(g.padding) && fits(g.dilation) && fits({x[1], x[2]}) &&
+                   fits({w[1], w[2]}),
+               op, ": x ", x, " and w ", w, " with ", text_of(g), "; no side may exceed ",
+               kMaxSide);
 
   const std::int64_t channels = x[3], filters = w[0];
   ENGINE_CHECK(channels > 0 && filters > 0 && w[1] > 0 && w[2] > 0, op, ": x ", x, " with w ", w,
                " has no channels, filters or taps");
-  ENGINE_CHECK(channels % g.groups == 0 && filters % g.groups == 0, op, ": ", g.groups,
-               " groups divide neither evenly: ", channels, " channels of x ", x, ", ", filters,
-               " filters of w ", w);
+  ENGINE_CHECK(channels % g.groups == 0, op, ": the ", channels, " channels of x ", x,
+               " do not divide into ", g.groups, " groups");
+  ENGINE_CHECK(filters % g.groups == 0, op, ": the ", filters, " filters of w ", w,
+               " do not divide into ", g.groups, " groups");
   ENGINE_CHECK(w[3] == channels / g.groups, op, ": x ", x, " has ", channels / g.groups,
                " channels in each of ", g.groups, " groups, but w ", w, " takes ", w[3]);
 
@@ -197,7 +197,7 @@ std::vector<Value> Conv2dOp::gradient(const GradientContext& context) const {
   std::vector<Value> result(2);
   if (context.wanted[0]) result[0] = conv2d_backward_data(dy, w, x.shape(), geometry_);
   if (context.wanted[1]) {
-    result[1] = as_gradient_of(w, conv2d_backward_weights(x, dy, w.shape(), geometry_));
+    result[1] = cast(conv2d_backward_weights(x, dy, w.shape(), geometry_), w.dtype());
   }
   return result;
 }

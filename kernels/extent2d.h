@@ -16,6 +16,14 @@ struct Extent2d {
   bool operator==(const Extent2d&) const = default;
 };
 
+// What the sides of an image or a window and the options over them may be at most: sums and
+// products of two of them fit 64 bits.
+inline constexpr std::int64_t kMaxSide = std::int64_t{1} << 31;
+
+constexpr bool fits(const Extent2d& extent) {
+  return extent.h <= kMaxSide && extent.w <= kMaxSide;
+}
+
 inline std::ostream& operator<<(std::ostream& out, const Extent2d& extent) {
   return out << extent.h << 'x' << extent.w;
 }

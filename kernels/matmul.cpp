@@ -15,10 +15,6 @@ bool is_state(const Value& value) {
   return same_numbers && is_state(node.inputs[0]);
 }
 
-Value as_gradient_of(const Value& value, const Value& gradient) {
-  return gradient.dtype() == value.dtype() ? gradient : cast(gradient, value.dtype());
-}
-
 // A product of values whose types may differ (bf16 data with f32 weights): f32 gives way.
 Value mixed_product(const Value& a, const Value& b, const MatmulOptions& options) {
   if (a.dtype() == b.dtype() || b.dtype() == DType::f32) return matmul(a, b, options);
@@ -78,14 +74,14 @@ std::vector<Value> MatmulOp::gradient(const GradientContext& context) const {
     const Value da =
         ta ? mixed_product(b, dy, {.transpose_a = tb, .transpose_b = true, .f32_output = f32})
            : mixed_product(dy, b, {.transpose_b = !tb, .f32_output = f32});
-    result[0] = as_gradient_of(a, da);
+    result[0] = cast(da, a.dtype());
   }
   if (context.wanted[1]) {  // dB = A^T dy, and dB^T = dy^T A
     const bool f32 = is_state(b);
     const Value db =
         tb ? mixed_product(dy, a, {.transpose_a = true, .transpose_b = ta, .f32_output = f32})
            : mixed_product(a, dy, {.transpose_a = !ta, .f32_output = f32});
-    result[1] = as_gradient_of(b, db);
+    result[1] = cast(db, b.dtype());
   }
   return result;
 }

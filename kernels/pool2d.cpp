@@ -112,6 +112,9 @@ Pool2dProblem pool2d_problem(std::string_view op, const Shape& x, const Pool2dOp
   ENGINE_CHECK(x.rank() == 4, op, ": x ", x, " must be [n, h, w, c]");
   ENGINE_CHECK(window.h > 0 && window.w > 0 && stride.h > 0 && stride.w > 0, op, ": window ",
                window, " and stride ", stride, " must be positive");
+  ENGINE_CHECK(fits(window) && fits(stride) && fits(padding) && fits({x[1], x[2]}), op, ": x ", x,
+               " with window ", window, ", stride ", stride, " and padding ", padding,
+               "; no side may exceed ", kMaxSide);
   ENGINE_CHECK(
       padding.h >= 0 && padding.w >= 0 && 2 * padding.h <= window.h && 2 * padding.w <= window.w,
       op, ": padding ", padding, " exceeds half of the ", window, " window");

@@ -5,9 +5,8 @@
 namespace engine {
 namespace {
 
-Value reduce(ReduceMember member, const Value& x, int first, int last) {
-  return Graph::of(x).add1(std::make_shared<ReduceOp>(member, AxisRange{first, last}), {x},
-                           name_of(member));
+Value reduce(ReduceMember member, const Value& x, AxisRange axes) {
+  return Graph::of(x).add1(std::make_shared<ReduceOp>(member, axes), {x}, name_of(member));
 }
 
 Shape without(const Shape& shape, AxisRange axes) {
@@ -80,7 +79,7 @@ std::vector<TensorType> ReduceBackwardOp::infer(std::span<const TensorType> inpu
 
 std::vector<Value> ReduceBackwardOp::gradient(const GradientContext& context) const {
   const Value& g = context.output_gradients[0];
-  return {cast(reduce(member_, g, axes_.first, axes_.last), context.inputs[0].dtype())};
+  return {cast(reduce(member_, g, axes_), context.inputs[0].dtype())};
 }
 
 std::unique_ptr<Kernel> ReduceBackwardOp::prepare(const PrepareContext& context) const {
@@ -92,16 +91,16 @@ std::unique_ptr<Kernel> ReduceBackwardOp::prepare(const PrepareContext& context)
 }
 
 Value sum(const Value& x) {
-  return reduce(ReduceMember::sum, x, 0, x.shape().rank());
+  return reduce(ReduceMember::sum, x, {.first = 0, .last = x.shape().rank()});
 }
-Value sum(const Value& x, int first_axis, int last_axis) {
-  return reduce(ReduceMember::sum, x, first_axis, last_axis);
+Value sum(const Value& x, AxisRange axes) {
+  return reduce(ReduceMember::sum, x, axes);
 }
 Value mean(const Value& x) {
-  return reduce(ReduceMember::mean, x, 0, x.shape().rank());
+  return reduce(ReduceMember::mean, x, {.first = 0, .last = x.shape().rank()});
 }
-Value mean(const Value& x, int first_axis, int last_axis) {
-  return reduce(ReduceMember::mean, x, first_axis, last_axis);
+Value mean(const Value& x, AxisRange axes) {
+  return reduce(ReduceMember::mean, x, axes);
 }
 
 }  // namespace engine

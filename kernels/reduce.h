@@ -7,26 +7,26 @@
 
 namespace engine {
 
-// Sums and means over a run of neighbouring axes [first, last), which disappear from the shape;
-// without axes, over everything (a scalar).
-// Dtypes: f32 or bf16 in (follow), f32 out. Accumulates in f32 in blocks whose size depends on the
-// shape alone: the same bits for every thread count. Nothing to sum gives 0; its mean is NaN.
-// Gradients: x.
-Value sum(const Value& x);
-Value sum(const Value& x, int first_axis, int last_axis);
-Value mean(const Value& x);
-Value mean(const Value& x, int first_axis, int last_axis);
-
-enum class ReduceMember : std::uint8_t { sum, mean };
-
-std::string_view name_of(ReduceMember member);
-
-// Axes [first, last) of the input's shape.
+// Neighbouring axes of a shape: first, first + 1, ... last - 1.
 struct AxisRange {
   int first = 0;
   int last = 0;
   bool operator==(const AxisRange&) const = default;
 };
+
+// Sums and means over a run of axes, which disappear from the shape; without axes, over everything
+// (a scalar). mean(images, {.first = 1, .last = 3}) of [n, h, w, c] is [n, c].
+// Dtypes: f32 or bf16 in (follow), f32 out. Accumulates in f32 in blocks whose size depends on the
+// shape alone: the same bits for every thread count. Nothing to sum gives 0; its mean is NaN.
+// Gradients: x.
+Value sum(const Value& x);
+Value sum(const Value& x, AxisRange axes);
+Value mean(const Value& x);
+Value mean(const Value& x, AxisRange axes);
+
+enum class ReduceMember : std::uint8_t { sum, mean };
+
+std::string_view name_of(ReduceMember member);
 
 class ReduceOp final : public Op {
  public:

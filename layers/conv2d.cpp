@@ -17,9 +17,9 @@ Value conv2d(const Scope& scope, const Value& x, const Conv2dOptions& options) {
   ENGINE_CHECK(options.groups > 0 && channels % options.groups == 0, "conv2d: ", name, ": ",
                channels, " channels do not divide into ", options.groups, " groups");
   const std::int64_t group_channels = channels / options.groups;
-  const Init init = init::fan_in_uniform(options.kernel.h * options.kernel.w * group_channels);
-  const Value weight = scope.parameter(
-      "weight", {options.filters, options.kernel.h, options.kernel.w, group_channels}, init);
+  const Shape weights{options.filters, options.kernel.h, options.kernel.w, group_channels};
+  const Init init = init::fan_in_uniform(weights.slice(1, 4).elements());
+  const Value weight = scope.parameter("weight", weights, init);
   const Value y = conv2d(x, weight,
                          {.stride = options.stride,
                           .padding = options.padding,

@@ -107,7 +107,7 @@ Value vgg_small(const Scope& net, const Value& images, const ClassifierOptions& 
   VggShape shape = find_vgg("vgg_small");
   for (std::int64_t& filters : shape.filters) filters *= options.width;
   const Value maps = vgg_features(net, images, {.shape = shape, .layers = {"conv5_1"}})[0];
-  Value x = mean(maps, 1, 3);
+  Value x = mean(maps, {.first = 1, .last = 3});
   if (options.dropout > 0) x = dropout(net / "dropout", x, {.rate = options.dropout});
   return linear(net / "logits", x, {.units = options.outputs});
 }

@@ -2,10 +2,13 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include <gtest/gtest.h>
 
 #include "engine/core/autodiff.h"
+#include "engine/core/passes.h"
+#include "engine/core/source_ops.h"
 #include "engine/kernels/reduce.h"
 #include "tests/kernels/matrix_support.h"
 #include "tests/reference/gradient_check.h"
@@ -185,12 +188,26 @@ TEST_P(BinaryOps, TiesGiveTheGradientToA) {
 TEST_P(BinaryOps, TakeNumbersOnEitherSide) {
   Graph graph;
   Value x = graph.input("x", {2});
-  const std::vector<Value> results = {x + 1, x - 1, x * 3, 1 - x, 3 * x, x / 2};
+  const std::vector<Value> results = {x + 1, x - 1, x * 3, x / 2, 1 + x, 1 - x, 3 * x, 8 / x};
   for (const Value& y : results) graph.output(join(y.node_id()), y);
   const Tensor value = Tensor::from(std::vector<float>{4, 8}, {2});
   const auto got = interpret(graph, {{"x", value}}, nullptr, GetParam());
-  const double want[][2] = {{5, 9}, {3, 7}, {12, 24}, {-3, -7}, {12, 24}, {2, 4}};
-  for (std::size_t i = 0; i < 6; ++i) EXPECT_TRUE(close_to(got[i], want[i], 0.0)) << i;
+  const double want[][2] = {{5, 9}, {3, 7}, {12, 24}, {2, 4}, {5, 9}, {-3, -7}, {12, 24}, {2, 1}};
+  ASSERT_EQ(got.size(), std::size(want));
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(close_to(got[i], want[i], 0.0)) << i;
+}
+
+TEST(BinaryConstants, ThatDifferInTheLastBitStayApart) {
+  Graph graph;
+  const Value x = graph.input("x", {2});
+  graph.output("y", x * 1.0000001f - x * 1.0f);
+  const Graph simple = simplify(graph);
+  std::set<float> constants;
+  for (const Node& node : simple.nodes()) {
+    const auto* constant = dynamic_cast<const ConstantOp*>(node.op.get());
+    if (constant != nullptr) constants.insert(constant->tensor.item());
+  }
+  EXPECT_EQ(constants, (std::set<float>{1.0f, 1.0000001f})) << simple;
 }
 
 TEST_P(BinaryOps, TakeAnEmptyBatch) {

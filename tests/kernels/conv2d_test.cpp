@@ -117,12 +117,18 @@ TEST(Conv2d, RefusesWhatDoesNotFit) {
   EXPECT_THAT(with_w({8, 3, 3, 5}), HasSubstr("conv2d: x [2, 5, 4, 6] has 6 channels"));
   EXPECT_THAT(with_w({8, 3, 3, 5}), HasSubstr("but w [8, 3, 3, 5] takes 5"));
   EXPECT_THAT(with_w({8, 6}), HasSubstr("w [8, 6] must be [n, h, w, in_channels]"));
-  EXPECT_THAT(with_w({8, 3, 3, 2}, {.groups = 4}), HasSubstr("4 groups"));
+  EXPECT_THAT(with_w({8, 3, 3, 2}, {.groups = 4}),
+              HasSubstr("the 6 channels of x [2, 5, 4, 6] do not divide into 4 groups"));
   EXPECT_THAT(with_w({7, 3, 3, 3}, {.groups = 2}), HasSubstr("7 filters of w [7, 3, 3, 3]"));
   EXPECT_THAT(with_w({8, 3, 5, 6}), HasSubstr("the 3x5 kernel of w [8, 3, 5, 6]"));
   EXPECT_THAT(with_w({8, 3, 3, 6}, {.dilation = 2}), HasSubstr("exceeds x [2, 5, 4, 6]"));
   EXPECT_THAT(with_w({8, 3, 3, 6}, {.stride = {0, 1}}), HasSubstr("stride 0x1"));
   EXPECT_THAT(with_w({8, 3, 3, 6}, {.padding = -1}), HasSubstr("padding -1x-1"));
+  constexpr std::int64_t kHuge = std::int64_t{1} << 62;
+  for (const Conv2dGeometry& geometry :
+       {Conv2dGeometry{.stride = kHuge}, {.padding = kHuge}, {.dilation = {1, kHuge}}}) {
+    EXPECT_THAT(with_w({8, 3, 3, 6}, geometry), HasSubstr("no side may exceed 2147483648"));
+  }
   EXPECT_EQ(with_w({8, 3, 3, 6}), "");
 
   const Value w16 = graph.input("w16", {8, 3, 3, 6}, DType::bf16);

@@ -247,6 +247,12 @@ TEST(Pool2dLimits, NamesWhatDoesNotFit) {
             std::string::npos);
   EXPECT_NE(message({4, 4}, {}).find("[4, 4] must be [n, h, w, c]"), std::string::npos);
   EXPECT_NE(message({1, 4, 4, 1}, {.window = {0, 2}}).find("must be positive"), std::string::npos);
+  constexpr std::int64_t kHuge = std::int64_t{1} << 62;
+  for (const Pool2dOptions& options :
+       {Pool2dOptions{.window = kHuge, .padding = kHuge}, {.window = 2, .stride = kHuge}}) {
+    const std::string text = message({1, 4, 4, 1}, options);
+    EXPECT_NE(text.find("no side may exceed 2147483648"), std::string::npos) << text;
+  }
 }
 
 }  // namespace

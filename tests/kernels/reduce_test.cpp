@@ -60,7 +60,7 @@ TEST_P(Reduce, ForwardAndBackwardMatchReference) {
     const Tensor x = random_tensor(shape, dtype, 5, {-1, 2});
     Graph graph;
     Value in = graph.input("x", shape, dtype);
-    Value total = sum(in, axes.first, axes.last), average = mean(in, axes.first, axes.last);
+    Value total = sum(in, axes), average = mean(in, axes);
     Value dy = graph.input("dy", total.shape());
     graph.output("sum", total);
     graph.output("mean", average);
@@ -145,9 +145,9 @@ INSTANTIATE_TEST_SUITE_P(Devices, ReduceLimits, testing::ValuesIn(test_devices()
 TEST_P(ReduceLimits, SumOfNothingIsZeroAndItsMeanNan) {
   Graph graph;
   Value x = graph.input("x", {0, 3});
-  graph.output("sum", sum(x, 0, 1));
-  graph.output("mean", mean(x, 0, 1));
-  graph.output("empty", sum(x, 1, 2));
+  graph.output("sum", sum(x, {.first = 0, .last = 1}));
+  graph.output("mean", mean(x, {.first = 0, .last = 1}));
+  graph.output("empty", sum(x, {.first = 1, .last = 2}));
   const Tensor none = Tensor::zeros({0, 3}, DType::f32, Device::cpu());
   const auto got = interpret(graph, {{"x", none}}, nullptr, GetParam());
   EXPECT_TRUE(close_to(got[0], std::vector<double>{0, 0, 0}, 0.0));
@@ -157,7 +157,7 @@ TEST_P(ReduceLimits, SumOfNothingIsZeroAndItsMeanNan) {
 
 TEST_P(ReduceLimits, KeepsNanAndInfinity) {
   Graph graph;
-  graph.output("sum", sum(graph.input("x", {3, 2}), 1, 2));
+  graph.output("sum", sum(graph.input("x", {3, 2}), {.first = 1, .last = 2}));
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const Tensor value =
       Tensor::from(std::vector<float>{NAN, 1, kInfinity, 1, kInfinity, -kInfinity}, {3, 2});
@@ -168,7 +168,7 @@ TEST_P(ReduceLimits, KeepsNanAndInfinity) {
 TEST(ReduceErrors, NamesWrongAxes) {
   Graph graph;
   try {
-    sum(graph.input("x", {2, 3}), 1, 3);
+    sum(graph.input("x", {2, 3}), {.first = 1, .last = 3});
     FAIL() << "accepted";
   } catch (const InvalidArgument& error) {
     EXPECT_NE(std::string(error.what()).find("sum: axes 1..3 of [2, 3]"), std::string::npos)

@@ -151,11 +151,11 @@ const UnalignedCase kUnalignedCases[] = {
      }},
     {"reduce",
      [](Graph& g) -> Values {
-       return {sum(g.input("x", {301, 12}), 0, 1)};
+       return {sum(g.input("x", {301, 12}), {.first = 0, .last = 1})};
      }},
     {"reduce_strips",
      [](Graph& g) -> Values {
-       return {sum(g.input("x", {9, 1030}, DType::bf16), 0, 1)};
+       return {sum(g.input("x", {9, 1030}, DType::bf16), {.first = 0, .last = 1})};
      }},
     {"reduce_backward",
      [](Graph& g) -> Values {

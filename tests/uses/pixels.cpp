@@ -12,7 +12,7 @@ int main() {
   Value wanted = graph.input("wanted", {8});
 
   Value x = relu(conv2d(net / "features", image, {.filters = 8, .kernel = 3, .padding = 1}));
-  Value means = reshape(mean(x, 1, 3), {8});  // the mean of each feature map
+  Value means = reshape(mean(x, {.first = 1, .last = 3}), {8});  // the mean of each feature map
   Value loss = mean(square(means - wanted));
   minimize(net, loss, Adam{.learning_rate = 0.02}, {.parameters = {image}});
   graph.output("loss", loss);

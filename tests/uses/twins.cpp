@@ -19,7 +19,7 @@ int main() {
   Value same = graph.input("same", {16});  // 1: same class
 
   Value difference = encoder(net / "encoder", left) - encoder(net / "encoder", right);
-  Value distance = sum(square(difference), 1, 2);
+  Value distance = sum(square(difference), {.first = 1, .last = 2});
   Value margin = relu(1.0f - distance);
   Value loss = mean(same * distance + (1.0f - same) * margin);
   minimize(net, loss, Sgd{.learning_rate = 0.05, .momentum = 0.9});
