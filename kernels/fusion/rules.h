@@ -3,7 +3,7 @@
 #include "engine/core/passes.h"
 
 // The rewrites that compile() tries, one file each. Each keeps the meaning of the graph up to
-// rounding, and asks the device whether its kernels take the fused form.
+// rounding, and leaves the devices alone that have no kernel for the fused form.
 namespace engine {
 
 // max_pool2d(relu(x)) -> max_pool2d(x, activation=relu), and with it in the backward pass
@@ -12,7 +12,7 @@ namespace engine {
 // to what makes x.
 FusionRule fuse_max_pool2d_relu();
 FusionRule fuse_max_pool2d_backward_relu();
-// sum(max_pool2d_backward(dy, argmax), 0, 3) -> a sum over dy.
+// sum(max_pool2d_backward(dy, argmax), axes 0 to 2) -> a sum over dy.
 FusionRule fuse_max_pool2d_backward_sum();
 // Drops argmax where no gradient reads it.
 FusionRule fuse_max_pool2d_without_argmax();
