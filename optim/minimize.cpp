@@ -1,5 +1,7 @@
 #include "engine/optim/minimize.h"
 
+#include <cmath>
+
 #include "engine/core/autodiff.h"
 #include "engine/kernels/binary.h"
 #include "engine/kernels/optimizer_update.h"
@@ -53,6 +55,23 @@ void add_update(Graph& graph, const UpdateInputs& inputs, const Adam& options) {
   update_all(graph, second, result.second_moments);
 }
 
+// Throws where no step could use the numbers.
+template <class Chosen>
+void check_numbers(const Chosen& options) {
+  const float rate = options.learning_rate.number;
+  ENGINE_CHECK(rate >= 0 && std::isfinite(rate), "minimize: learning_rate ", rate,
+               " must be finite and not negative");
+  if constexpr (!std::is_same_v<Chosen, Lbfgs>) {
+    ENGINE_CHECK(options.weight_decay >= 0 && std::isfinite(options.weight_decay),
+                 "minimize: weight_decay ", options.weight_decay,
+                 " must be finite and not negative");
+  }
+  if constexpr (std::is_same_v<Chosen, Sgd>) {
+    ENGINE_CHECK(options.momentum >= 0 && options.momentum < 1, "minimize: momentum ",
+                 options.momentum, " must be at least 0 and below 1");
+  }
+}
+
 Value value_of(Graph& graph, const Rate& rate) {
   return rate.value ? rate.value : graph.constant(rate.number);
 }
@@ -94,6 +113,11 @@ void minimize(const Scope& scope, const Value& loss, const Optimizer& optimizer,
               const MinimizeOptions& options) {
   Graph& graph = scope.graph();
   ENGINE_CHECK(options.clip_norm >= 0, "minimize: clip_norm ", options.clip_norm, " is negative");
+  std::visit([](const auto& chosen) { check_numbers(chosen); }, optimizer);
+  const Value clock = graph.clock();
+  ENGINE_CHECK(graph.next_state(graph.state_of(clock).name) == clock,
+               "minimize: this graph has a training step already, from minimize() or "
+               "advance_clock()");
   const std::vector<Value> parameters =
       options.parameters.empty() ? graph.parameters() : options.parameters;
   ENGINE_CHECK(!parameters.empty(), "minimize: the graph has no parameters");
@@ -114,7 +138,7 @@ void minimize(const Scope& scope, const Value& loss, const Optimizer& optimizer,
       [&](const auto& chosen) {
         const UpdateInputs inputs{.learning_rate = value_of(graph, chosen.learning_rate),
                                   .gradient_scale = scale,
-                                  .clock = graph.clock(),
+                                  .clock = clock,
                                   .parameters = parameters,
                                   .gradients = slopes};
         if constexpr (std::is_same_v<std::decay_t<decltype(chosen)>, Lbfgs>) {

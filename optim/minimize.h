@@ -38,15 +38,22 @@ struct Lbfgs {
 using Optimizer = std::variant<Sgd, Adam, Lbfgs>;
 
 struct MinimizeOptions {
-  std::vector<Value> parameters;  // what to change; empty: every parameter of the graph
+  // What to change; empty: every parameter of the graph, also those outside the scope, such as a
+  // pretrained part. Scope::parameters() lists those of a part.
+  std::vector<Value> parameters = {};
   float clip_norm = 0;  // above 0: scales all gradients so that their norm is at most this
 };
 
-// Makes the graph a training step: gradients of `loss`, one fused update of the parameters, and the
-// clock's advance. Slots are named "<parameter>.adam_m", ".adam_v", ".momentum"; L-BFGS has
+// Makes the graph a training step, once: gradients of `loss`, one fused update of every parameter
+// of the graph (or of options.parameters), and the clock's advance. `scope` names what is recorded;
+// it does not limit what is trained. Slots are named "<parameter>.adam_m", ".adam_v", ".momentum";
+// L-BFGS has
 // "<parameter>.lbfgs_" with origin (the best point so far, while a line search tries others),
-// origin_gradient, direction, steps, changes and words. Throws where L-BFGS is given several
-// parameters or clip_norm.
+// origin_gradient, direction, steps, changes and words. Adam's correction of the moments counts the
+// steps of the clock, not those of a slot: moments that begin when the clock is not at 0 (a
+// parameter that is trained later than the others) take smaller first steps than a fresh run's.
+// Throws where L-BFGS is given several parameters or clip_norm, where the graph has a training step
+// already, and for numbers that no optimizer takes.
 // Also records the loss ("loss") and a health word ("health": the squared norm of all gradients) in
 // rings that recorded() reads.
 void minimize(const Scope& scope, const Value& loss, const Optimizer& optimizer,

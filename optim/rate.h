@@ -4,12 +4,11 @@
 
 namespace engine {
 
-// A learning rate: a number, or a scalar Value such as a schedule.
+// A learning rate: a number of any type, or a scalar Value such as a schedule.
 struct Rate {
   float number = 0;
   Value value;  // used when not empty
 
-  Rate(float constant) : number(constant) {}                       // NOLINT: implicit
   Rate(double constant) : number(static_cast<float>(constant)) {}  // NOLINT: implicit
   Rate(Value scheduled) : value(std::move(scheduled)) {}           // NOLINT: implicit
 };

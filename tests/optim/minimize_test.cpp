@@ -52,7 +52,7 @@ TEST_P(Minimize, SgdTakesGradientSteps) {
 
 TEST_P(Minimize, ClippingScalesTheNormToTheLimit) {
   LinearLoss model;
-  minimize(model.net, model.loss, Sgd{.learning_rate = 1.0}, {.clip_norm = 0.5f});
+  minimize(model.net, model.loss, Sgd{.learning_rate = 1}, {.clip_norm = 0.5f});
   Store store(GetParam());
   expect_near(after_steps(model, 1, store), {1 - 0.3, 1 - 0.4}, 1e-6);
 }
@@ -125,6 +125,30 @@ TEST(MinimizeGraph, RefusesAGraphWithoutParametersAndValuesThatAreNone) {
   const Value x = graph.input("x", {});
   EXPECT_THROW(minimize(net, x, Sgd{}), InvalidArgument);
   EXPECT_THROW(minimize(net, square(x), Sgd{}, {.parameters = {x}}), InvalidArgument);
+}
+
+TEST(MinimizeGraph, RefusesNumbersThatNoStepCouldUse) {
+  for (const Optimizer& optimizer :
+       {Optimizer(Sgd{.learning_rate = -1}), Optimizer(Sgd{.learning_rate = NAN}),
+        Optimizer(Sgd{.weight_decay = -1e-4}), Optimizer(Sgd{.momentum = 1}),
+        Optimizer(Adam{.weight_decay = NAN}), Optimizer(Lbfgs{.learning_rate = INFINITY})}) {
+    LinearLoss model;
+    const std::size_t nodes = model.graph.nodes().size();
+    EXPECT_THROW(minimize(model.net, model.loss, optimizer), InvalidArgument);
+    EXPECT_EQ(model.graph.nodes().size(), nodes);
+  }
+}
+
+TEST(MinimizeGraph, TakesOneTrainingStepAGraph) {
+  LinearLoss model;
+  minimize(model.net, model.loss, Sgd{});
+  try {
+    minimize(model.net / "again", model.loss, Sgd{});
+    ADD_FAILURE() << "accepted";
+  } catch (const InvalidArgument& error) {
+    EXPECT_NE(std::string(error.what()).find("has a training step already"), std::string::npos)
+        << error.what();
+  }
 }
 
 TEST_P(Minimize, FrozenParametersGetNoGradientsAndStay) {
