@@ -3,10 +3,11 @@
 #   ENGINE_CUDA_ARCHITECTURES   what to build for: 80, 90a; a number alone means machine code
 #                               for it, the lowest one also gives PTX for newer GPUs
 set(ENGINE_CUDA AUTO CACHE STRING "Build the CUDA backend: AUTO, ON or OFF")
+engine_choice(ENGINE_CUDA)
 set(ENGINE_CUDA_ARCHITECTURES "80;90a" CACHE STRING "Compute capabilities to build for")
 
 set(engine_has_cuda OFF)
-if(NOT ENGINE_CUDA STREQUAL "OFF")
+if(ENGINE_CUDA)
   if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
     find_program(ENGINE_NVCC nvcc PATHS ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES bin)
     if(ENGINE_NVCC)

@@ -5,11 +5,21 @@ include(CMakePackageConfigHelpers)
 
 set(engine_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/engine)
 
+# What only the library's own sources include. tests/consumer checks that engine.h reaches the rest.
+set(engine_private_headers
+  core/backend core/cpu_clones core/cpu_info core/executable_impl core/gpu core/graph_data
+  core/no_such core/random core/safetensors_header core/source_ops core/storage_plan
+  core/structural_kernels
+  kernels/conv2d_algorithms kernels/conv2d_choice kernels/conv2d_special kernels/line_search
+  kernels/line_search_code kernels/matmul_choice kernels/schedule)
+list(JOIN engine_private_headers "|" engine_private_pattern)
+
 install(FILES engine.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/engine)
 foreach(folder core kernels layers optim)
   install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/engine
     FILES_MATCHING PATTERN "*.h"
-    PATTERN "cpu" EXCLUDE PATTERN "cuda" EXCLUDE)
+    PATTERN "cpu" EXCLUDE PATTERN "cuda" EXCLUDE PATTERN "fusion" EXCLUDE PATTERN "no_*" EXCLUDE
+    REGEX "/(${engine_private_pattern})\\.h$" EXCLUDE)
 endforeach()
 
 install(TARGETS engine EXPORT engine_targets

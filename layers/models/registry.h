@@ -11,10 +11,11 @@ namespace engine::models {
 
 // What a network may be asked for besides its name. A stored model is its name and these.
 struct ClassifierOptions {
-  std::int64_t outputs = 1;          // logits: 1 for two classes, else one a class
-  std::vector<std::int64_t> hidden;  // units of the hidden linear layers; empty: the network's own
-  std::int64_t width = 1;            // multiplies the filters of convolutions
-  float dropout = 0;                 // before the last layer, in training
+  std::int64_t outputs = 1;  // logits: 1 for two classes, else one a class
+  std::vector<std::int64_t> hidden =
+      {};                  // units of the hidden linear layers; empty: the network's own
+  std::int64_t width = 1;  // multiplies the filters of convolutions
+  float dropout = 0;       // before the last layer, in training
 
   bool operator==(const ClassifierOptions&) const = default;
 };

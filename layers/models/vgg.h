@@ -40,9 +40,9 @@ VggLayer find_vgg_layer(const VggShape& shape, std::string_view name);
 enum class VggPooling : std::uint8_t { maximum, average };
 
 struct VggOptions {
-  VggShape shape;
+  VggShape shape = {};
   VggPooling pooling = VggPooling::maximum;
-  std::vector<std::string> layers;  // what is wanted, by name
+  std::vector<std::string> layers = {};  // what is wanted, by name
 };
 
 // The activations (after relu) of the layers that are asked for, in the order of `options.layers`.

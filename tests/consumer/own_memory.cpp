@@ -4,9 +4,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "engine/core/version.h"
 #include "engine/engine.h"
-#include "engine/kernels/build_description.h"
 #include "place.h"
 
 using namespace engine;

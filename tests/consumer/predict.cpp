@@ -5,9 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "engine/core/safetensors.h"
 #include "engine/engine.h"
-#include "engine/layers/import_torch.h"
 #include "place.h"
 
 using namespace engine;

@@ -1,0 +1,12 @@
+# cmake -P: every word that CMake has for true and false is one of three.
+include(${CMAKE_CURRENT_LIST_DIR}/../../cmake/engine_choice.cmake)
+foreach(pair AUTO:AUTO auto:AUTO ON:ON on:ON TRUE:ON 1:ON Yes:ON OFF:OFF false:OFF 0:OFF no:OFF :OFF)
+  string(REGEX MATCH "^([^:]*):(.*)$" unused "${pair}")
+  set(given "${CMAKE_MATCH_1}")
+  set(wanted "${CMAKE_MATCH_2}")
+  set(ENGINE_CHOICE "${given}")
+  engine_choice(ENGINE_CHOICE)
+  if(NOT ENGINE_CHOICE STREQUAL wanted)
+    message(SEND_ERROR "\"${given}\" became \"${ENGINE_CHOICE}\", not ${wanted}")
+  endif()
+endforeach()
