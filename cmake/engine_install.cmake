@@ -8,10 +8,11 @@ set(engine_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/engine)
 # What only the library's own sources include. tests/consumer checks that engine.h reaches the rest.
 set(engine_private_headers
   core/backend core/cpu_clones core/cpu_info core/executable_impl core/gpu core/graph_data
-  core/no_such core/random core/safetensors_header core/source_ops core/storage_plan
-  core/structural_kernels
-  kernels/conv2d_algorithms kernels/conv2d_choice kernels/conv2d_special kernels/line_search
-  kernels/line_search_code kernels/matmul_choice kernels/schedule)
+  core/host_device core/no_such core/random core/safetensors_header core/source_ops
+  core/storage_plan core/structural_kernels
+  kernels/binary_code kernels/cast_all kernels/ceil_div kernels/conv2d_algorithms
+  kernels/conv2d_choice kernels/conv2d_special kernels/line_search kernels/line_search_code
+  kernels/matmul_choice kernels/schedule kernels/unary_code)
 list(JOIN engine_private_headers "|" engine_private_pattern)
 
 install(FILES engine.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/engine)
