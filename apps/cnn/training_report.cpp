@@ -148,7 +148,8 @@ void add_comparison(Report& report, const TrainingReportInput& input) {
       "intervals. A net earns its keep only where it beats both.");
   report.comparison(estimates(input.settings.network, input.evaluation, input.baselines));
   for (const BaselineResult& baseline : input.baselines) {
-    if (!baseline.note.empty()) report.paragraph(join(baseline.name, ": ", baseline.note, '.'));
+    if (baseline.note.empty()) continue;
+    report.paragraph(join("Baseline, ", baseline.name, ": ", baseline.note, '.'));
   }
 }
 

@@ -92,19 +92,22 @@ void judge_baseline(const DiagnosisInput& input, std::vector<std::string>& out) 
       join(input.baseline_name, ", ", format_percent(input.baseline_accuracy));
   const std::string counts =
       contested == 0
-          ? std::string("both judge every picture alike")
+          ? std::string("both are right about the same pictures")
           : join("of the ", contested, contested == 1 ? " picture" : " pictures",
                  " that only one of the two gets right, the net has ", input.only_net_right);
   if (input.only_net_right > input.only_baseline_right && !is_chance) {
     out.push_back(join("It beats the better baseline (", baseline, "): ", counts,
                        ", more than chance explains (McNemar's test)."));
-  } else if (input.only_net_right >= input.only_baseline_right) {
-    const bool is_level = input.only_net_right == input.only_baseline_right;
-    out.push_back(join("It is ", is_level ? "level with" : "ahead of", " the better baseline (",
-                       baseline, "), but within chance: ", counts, '.'));
+  } else if (input.only_net_right > input.only_baseline_right) {
+    out.push_back(join("It is ahead of the better baseline (", baseline,
+                       "), but within chance: ", counts, '.'));
+  } else if (input.only_net_right == input.only_baseline_right) {
+    out.push_back(join("It is level with the better baseline (", baseline, "): ", counts, '.'));
+  } else if (is_chance) {
+    out.push_back(join("A simple method does as well: ", baseline, "; ", counts,
+                       ", which is within chance."));
   } else {
-    out.push_back(join("A simple method does better: ", baseline,
-                       is_chance ? ", within chance" : "", "; ", counts,
+    out.push_back(join("A simple method does better: ", baseline, "; ", counts,
                        ". Before trusting the net, look at its mistakes below and train longer or "
                        "on more data."));
   }
@@ -123,9 +126,8 @@ std::vector<std::string> diagnose(const DiagnosisInput& input) {
   judge_baseline(input, out);
   if (input.chose_epoch) {
     out.push_back(
-        "There is no test part: the pictures that this accuracy is measured on also chose the "
-        "epoch "
-        "that was kept, which flatters it. --split 80/10/10 sets a test part aside.");
+        "There is no test part: what this accuracy is measured on also chose the epoch that was "
+        "kept, which flatters it. --split 80/10/10 sets a test part aside.");
   }
   if (!input.is_cross_validation && input.test_items > 0 && input.test_items < 100) {
     out.push_back(join("The ", part, " part has only ", input.test_items,

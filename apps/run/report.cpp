@@ -119,7 +119,8 @@ void Report::charts(const std::vector<Chart>& charts) {
   body_ += "<div class=\"row charts\">";
   for (const Chart& chart : charts) {
     body_ += "<div class=\"card\"><h3>" + escape_html(chart.title) + "</h3><div class=\"legend\">";
-    for (std::size_t i = 0; i < chart.series.size(); ++i) {
+    const bool title_says_it = chart.series.size() == 1 && chart.series[0].name == chart.title;
+    for (std::size_t i = 0; i < chart.series.size() && !title_says_it; ++i) {
       body_ +=
           join("<span><i class=\"k", i, "\"></i>", escape_html(chart.series[i].name), "</span>");
     }

@@ -77,9 +77,10 @@ std::string style_report(const StyleReport& r) {
   page.charts({chart_of(r, "loss", "total"), chart_of(r, "content_loss", "content"),
                chart_of(r, "style_loss", "style"), chart_of(r, "variation_loss", "variation")});
   page.section("Settings");
+  const std::size_t scales = make_scales(s).size();
   page.settings({{"encoder", r.encoder},
                  {"device", r.device},
-                 {"size", join(s.size, " pixels, ", make_scales(s).size(), " scales")},
+                 {"size", join(s.size, " pixels, ", scales, scales == 1 ? " scale" : " scales")},
                  {"optimizer", s.optimizer},
                  {"content layers", s.content_layers},
                  {"style layers", s.style_layers},

@@ -98,7 +98,7 @@ TEST(Diagnosis, TellsTheCasesApart) {
   beaten.only_net_right = 2, beaten.only_baseline_right = 12;
   EXPECT_THAT(text_of(beaten), HasSubstr("A simple method does better: ridge, 95.00 %; of the 14"));
   beaten.only_baseline_right = 3;
-  EXPECT_THAT(text_of(beaten), HasSubstr("A simple method does better: ridge, 95.00 %, within"));
+  EXPECT_THAT(text_of(beaten), HasSubstr("A simple method does as well: ridge, 95.00 %; of the 5"));
   beaten.only_net_right = 3;
   EXPECT_THAT(text_of(beaten), HasSubstr("level with the better baseline"));
 }
