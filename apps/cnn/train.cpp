@@ -131,12 +131,14 @@ class TrainRun {
       count_finished(fold, log);
       return;
     }
+    ImageDataset train = subset(data_, split.train);
+    ModelInfo info = model_info(settings_, train);
     TrainerInput input{.settings = settings_,
+                       .info = std::move(info),
                        .device = device_,
-                       .train = subset(data_, split.train),
+                       .train = std::move(train),
                        .validation = subset(data_, split.validation),
                        .fold = fold};
-    input.info = model_info(settings_, input.train);
     Trainer trainer(std::move(input), *folder_, log, console_);
     if (is_resumed) trainer.restore();
     trainer.run();
