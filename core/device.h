@@ -34,6 +34,8 @@ class Device {
   // True where convolutions and products run on bf16 matrix units (tensor cores, AMX or
   // AVX-512 bf16): Precision::automatic then means bf16.
   bool has_bf16_matrix_units() const;
+  // True where they multiply f32 that is rounded to tf32 (tensor cores).
+  bool has_tf32_matrix_units() const { return is_cuda(); }
 
   bool operator==(const Device&) const = default;
 

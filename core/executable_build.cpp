@@ -122,7 +122,8 @@ void Executable::Impl::prepare(const std::vector<int>& ids, std::vector<Step>& i
     Step step;
     step.node = &node;
     try {
-      step.kernel = node.op->prepare({device, types, node.outputs, frozen});
+      step.kernel =
+          node.op->prepare({device, types, node.outputs, frozen, precision == Precision::tf32});
     } catch (const InvalidArgument& error) {
       throw InvalidArgument(join(error.what(), "\n  while preparing ", node.name));
     }
@@ -163,12 +164,15 @@ Executable build_executable(const Graph& source, Store& store, std::span<const F
     };
   }
   impl->precision = options.precision;
-  const bool has_units = store.device().has_bf16_matrix_units();
+  const bool has_bf16 = store.device().has_bf16_matrix_units();
   if (impl->precision == Precision::automatic) {
-    impl->precision = has_units ? Precision::bf16 : Precision::f32;
+    impl->precision = has_bf16 ? Precision::bf16 : Precision::f32;
   }
-  ENGINE_CHECK(impl->precision != Precision::bf16 || has_units, "compile: precision bf16 on ",
-               store.device(), ", which has no matrix units for it; use f32 or auto");
+  const bool has_units =
+      (impl->precision != Precision::bf16 || has_bf16) &&
+      (impl->precision != Precision::tf32 || store.device().has_tf32_matrix_units());
+  ENGINE_CHECK(has_units, "compile: precision ", name_of(impl->precision), " on ", store.device(),
+               ", which has no matrix units for it; use f32 or auto");
 
   store.declare(source);
   const auto show = [&](const char* pass, const Graph& graph) {

@@ -48,6 +48,7 @@ struct PrepareContext {
   // One entry per input: its data where the input is a frozen parameter (it never changes while the
   // executable lives, so it may be packed here), else null.
   std::span<const void* const> frozen;
+  bool allows_tf32 = false;  // products of f32 may round their factors to tf32
 
   const void* frozen_data(int input) const {
     return static_cast<std::size_t>(input) < frozen.size() ? frozen[input] : nullptr;

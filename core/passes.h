@@ -12,10 +12,12 @@ namespace engine {
 enum class Precision : std::uint8_t {
   automatic,  // bf16 where the device has matrix units for it, else f32
   f32,        // strict; no tf32
-  bf16,       // convolutions and products in bf16 with f32 accumulators; throws where unsupported
+  tf32,  // as f32, but convolutions and products round their factors to tf32 (11 significant bits)
+         // with f32 accumulators; throws where unsupported
+  bf16,  // convolutions and products in bf16 with f32 accumulators; throws where unsupported
 };
 
-Precision parse_precision(std::string_view text);  // "auto", "f32", "bf16"
+Precision parse_precision(std::string_view text);  // "auto", "f32", "tf32", "bf16"
 std::string_view name_of(Precision precision);
 
 // Who reads each Value of a graph.
@@ -50,7 +52,8 @@ struct FusionRule {
 Graph simplify(const Graph& graph);
 
 // Rewrites matrix ops to take bf16, f32-class ops to take f32, and inserts the casts between.
-// Outputs and state keep their types. Returns the same computation when precision is f32.
+// Outputs and state keep their types. Matrix ops that have an f16 input take f16. Returns the same
+// computation when precision is f32 or tf32.
 Graph apply_precision(const Graph& graph, Precision precision);
 
 // Applies the rules until none matches, then simplifies.

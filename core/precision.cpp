@@ -10,21 +10,26 @@ namespace engine {
 
 namespace {
 
+// Whether an input that does not keep its own type has this one.
+bool takes(DType dtype, const Op& op, const std::vector<Value>& inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].dtype() == dtype && !op.keeps_f32(static_cast<int>(i))) return true;
+  }
+  return false;
+}
+
 // The type that a node's floating inputs get; those that keep their own are left out.
 DType working_type(const Op& op, const std::vector<Value>& inputs) {
   switch (op.precision()) {
-    case PrecisionClass::matrix:
-      return DType::bf16;
+    case PrecisionClass::matrix:  // f16 is there because the caller asked for it
+      return takes(DType::f16, op, inputs) ? DType::f16 : DType::bf16;
     case PrecisionClass::f32:
       return DType::f32;
     case PrecisionClass::follow:
       break;
   }
   // One narrow input makes the node narrow: it follows the activations, not their casts.
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].dtype() == DType::bf16 && !op.keeps_f32(static_cast<int>(i))) return DType::bf16;
-  }
-  return DType::f32;
+  return takes(DType::bf16, op, inputs) ? DType::bf16 : DType::f32;
 }
 
 bool is_real(DType dtype) {
@@ -34,14 +39,15 @@ bool is_real(DType dtype) {
 }  // namespace
 
 Precision parse_precision(std::string_view text) {
-  for (Precision precision : {Precision::automatic, Precision::f32, Precision::bf16}) {
+  for (Precision precision :
+       {Precision::automatic, Precision::f32, Precision::tf32, Precision::bf16}) {
     if (name_of(precision) == text) return precision;
   }
-  throw InvalidArgument(join("precision: \"", text, "\" is none of auto, f32, bf16"));
+  throw InvalidArgument(join("precision: \"", text, "\" is none of auto, f32, tf32, bf16"));
 }
 
 std::string_view name_of(Precision precision) {
-  constexpr std::string_view kNames[] = {"auto", "f32", "bf16"};
+  constexpr std::string_view kNames[] = {"auto", "f32", "tf32", "bf16"};
   return kNames[static_cast<int>(precision)];
 }
 

@@ -24,7 +24,8 @@ struct Conv2dGeometry {
 // Shapes: x [n, h, w, in_channels], w [out_channels, kh, kw, in_channels / groups] ->
 //   [n, (h + 2 padding.h - dilation.h (kh - 1) - 1) / stride.h + 1, ..., out_channels].
 // Dtypes: x f32 or bf16, on CUDA f16 too, w the same or f32, y as x (matrix class); accumulates in
-//   f32.
+//   f32. Precision::tf32 rounds f32 factors to tf32 where tensor cores do the product: channels of
+//   a group in fours, backward those of y too.
 // Gradients: x and w.
 // Numerics: the same bits in every run with the same thread count. NaN in x or w reaches y, but the
 //   relu that fusion appends on the CPU is oneDNN's, which turns NaN into 0. relu() by itself keeps
@@ -34,13 +35,13 @@ struct Conv2dGeometry {
 // Throws: InvalidArgument with both shapes when channels, groups or the kernel do not fit.
 Value conv2d(const Value& x, const Value& w, const Conv2dGeometry& geometry = {});
 
-// The gradient of conv2d with respect to x, of shape `x_shape`. dy f32 or bf16, w the same or f32;
-// dx as dy. Gradients: dy and w.
+// The gradient of conv2d with respect to x, of shape `x_shape`. Dtypes as of conv2d; dx as dy.
+// Gradients: dy and w.
 Value conv2d_backward_data(const Value& dy, const Value& w, const Shape& x_shape,
                            const Conv2dGeometry& geometry = {});
 
-// The gradient of conv2d with respect to w, of shape `w_shape`, always f32. x and dy f32 or bf16,
-// alike. Gradients: x and dy.
+// The gradient of conv2d with respect to w, of shape `w_shape`, always f32. x and dy f32, bf16 or,
+// on CUDA, f16, alike. Gradients: x and dy.
 Value conv2d_backward_weights(const Value& x, const Value& dy, const Shape& w_shape,
                               const Conv2dGeometry& geometry = {});
 

@@ -24,7 +24,8 @@ Conv2dQuery query_of(const Conv2dPlan& plan, const PrepareContext& context) {
   return {.direction = plan.direction,
           .problem = plan.problem,
           .dtype = context.inputs[0].dtype,
-          .gpu = gpu_of(context.device)};
+          .gpu = gpu_of(context.device),
+          .allows_tf32 = context.allows_tf32};
 }
 
 // A kernel that copies 16 bytes at once, and the plain one for tensors that begin elsewhere.

@@ -16,8 +16,8 @@ struct Conv2dPlan {
   Conv2dChoice choice;
 };
 
-// As the plan's choice says, whatever choose_conv2d() would have said. Inputs and outputs are those
-// of the graph op; weights may be f32 with narrower data.
+// As the plan's choice says, whatever choose_conv2d() would have said: mma rounds f32 to tf32.
+// Inputs and outputs are those of the graph op; weights may be f32 with narrower data.
 std::unique_ptr<Kernel> prepare_conv2d_as(const Conv2dPlan& plan, const PrepareContext& context);
 
 // The algorithms. All tensors of one floating type, but the bias and the gradient of the weights,

@@ -34,14 +34,14 @@ struct MmaWork {
   std::int64_t m, n, steps, batch, outputs;
 };
 MmaWork mma_work(const Conv2dQuery& query) {
-  constexpr std::int64_t kTerms = 64;
+  const std::int64_t terms = query.dtype == DType::f32 ? 32 : 64;
   const Conv2dProducts products = conv2d_products(query.direction, query.problem);
   const Extent2d& stride = query.problem.geometry.stride;
   const bool has_phases = query.direction == Conv2dDirection::backward_data;
   const std::int64_t phases = has_phases ? stride.h * stride.w : 1;
   return {.m = ceil_div(products.m, phases),
           .n = products.n,
-          .steps = std::max<std::int64_t>(ceil_div(products.k, kTerms * phases), 1),
+          .steps = std::max<std::int64_t>(ceil_div(products.k, terms * phases), 1),
           .batch = products.count * phases,
           .outputs = products.m * products.n * products.count};
 }
@@ -50,7 +50,8 @@ MmaWork mma_work(const Conv2dQuery& query) {
 // that is alone waits for memory in each step.
 double mma_cycles(const MmaWork& work, const Conv2dMmaTile& tile, std::int64_t splits,
                   const Gpu& gpu) {
-  constexpr double kRate = 1024;         // multiply-adds a cycle, of bf16
+  constexpr double kRate = 1024;         // multiply-adds a cycle, of bf16; tf32 has half as many of
+                                         // both, a cycle and a step
   constexpr double kStepLatency = 350;   // cycles; stages hide the rest
   constexpr double kBlockCycles = 2000;  // until the first product, and for the results
   constexpr double kSumCycles = 3000;    // the second launch
@@ -155,16 +156,18 @@ std::span<const Conv2dMmaTile> conv2d_mma_tiles(Conv2dDirection direction) {
 bool conv2d_mma_takes(const Conv2dQuery& query) {
   const Conv2dProblem& p = query.problem;
   const std::int64_t group_ic = p.ic / p.geometry.groups, group_oc = p.oc / p.geometry.groups;
-  const bool is_narrow = query.dtype == DType::bf16 || query.dtype == DType::f16;
-  // Copies are of eight channels: those of x forward, and those of dy backward too.
+  const bool is_f32 = query.dtype == DType::f32;
+  // Copies are of 16 bytes of channels: those of x forward, and those of dy backward too.
+  const std::int64_t chunk = is_f32 ? 4 : 8;
   const bool needs_oc = query.direction != Conv2dDirection::forward;
   // Offsets within an image and within the weights have 32 bits.
   constexpr std::int64_t kMostElements = std::int64_t{1} << 30;
   if (std::max({p.ih * p.iw * p.ic, p.oh * p.ow * p.oc, p.w_shape().elements()}) > kMostElements) {
     return false;
   }
-  return is_narrow && query.gpu.capability >= 80 && p.n > 0 && group_ic % 8 == 0 &&
-         (!needs_oc || group_oc % 8 == 0) && mma_work(query).batch <= kMostGridYz;
+  return (!is_f32 || query.allows_tf32) && query.gpu.capability >= 80 && p.n > 0 &&
+         group_ic % chunk == 0 && (!needs_oc || group_oc % chunk == 0) &&
+         mma_work(query).batch <= kMostGridYz;
 }
 
 Conv2dChoice choose_conv2d_mma(const Conv2dQuery& query) {
@@ -173,7 +176,11 @@ Conv2dChoice choose_conv2d_mma(const Conv2dQuery& query) {
   const MmaWork work = mma_work(query);
   Conv2dChoice best;
   double fewest = 0;
-  for (const Conv2dMmaTile& tile : conv2d_mma_tiles(query.direction)) {
+  for (Conv2dMmaTile tile : conv2d_mma_tiles(query.direction)) {
+    // kMmaWordBlocks of kernels/cuda/conv2d_mma.h.
+    const bool reads_words =
+        query.dtype == DType::f32 && query.direction != Conv2dDirection::forward;
+    if (reads_words && tile.m * tile.n == 128 * 128) tile.most_blocks = 1;
     for (const std::int64_t splits : kSplits) {
       const bool is_possible =
           splits == 1 || (splits <= work.steps && 4 * splits * work.outputs <= kMostPartialBytes);

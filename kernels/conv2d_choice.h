@@ -18,7 +18,8 @@ enum class Conv2dAlgorithm : std::uint8_t {
   plain,         // any geometry and type, f32 multiply-adds
   few_channels,  // of the input; these two see conv2d_special.h
   depthwise,
-  mma,    // bf16 and f16 on tensor cores of 8.0 and later; channels of a group in eights
+  mma,    // bf16, f16 and tf32 on tensor cores of 8.0 and later; channels of a group in eights, for
+          // tf32 in fours
   wgmma,  // forward, bf16, on those of 9.0; one group, input channels in eights
 };
 std::ostream& operator<<(std::ostream& out, Conv2dAlgorithm algorithm);
@@ -29,6 +30,7 @@ struct Conv2dQuery {
   Conv2dProblem problem;
   DType dtype = DType::f32;
   Gpu gpu;
+  bool allows_tf32 = false;  // where dtype is f32
 };
 
 // One direction of a convolution as products of m x k and k x n matrices, `count` of them (groups).

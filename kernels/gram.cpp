@@ -28,11 +28,12 @@ Cost cost_of(const GramProblem& problem, Cost cost) {
 
 // The kernel of a @ b with these types.
 std::unique_ptr<Kernel> product_kernel(const TensorType& a, const TensorType& b,
-                                       const MatmulOptions& options, const Device& device) {
+                                       const MatmulOptions& options,
+                                       const PrepareContext& context) {
   const MatmulOp op(options);
   const std::array inputs = {a, b};
   const std::vector<TensorType> outputs = op.infer(inputs);
-  return op.prepare({device, inputs, outputs, {}});
+  return op.prepare({context.device, inputs, outputs, {}, context.allows_tf32});
 }
 
 // The kernel of y += a @ b.
@@ -49,7 +50,7 @@ class GramKernel final : public Kernel {
   GramKernel(const GramProblem& problem, const PrepareContext& context)
       : problem_(problem), scale_(context.device.is_cuda() ? cuda::gram_scale : cpu::gram_scale) {
     const TensorType x{{problem.rows, problem.channels}, context.inputs[0].dtype};
-    product_ = product_kernel(x, x, {.transpose_a = true, .f32_output = true}, context.device);
+    product_ = product_kernel(x, x, {.transpose_a = true, .f32_output = true}, context);
   }
   std::int64_t scratch_bytes() const override { return product_->scratch_bytes(); }
   std::string describe() const override { return product_->describe(); }
@@ -77,8 +78,8 @@ class GramBackwardKernel final : public Kernel {
     const TensorType x{{problem.rows, problem.channels}, dtype_};
     const TensorType sum{{problem.channels, problem.channels}, dtype_};
     sum_bytes_ = aligned(sum.bytes());
-    product_ = adds ? product_into_sum(x, sum, context.device)
-                    : product_kernel(x, sum, {}, context.device);
+    product_ =
+        adds ? product_into_sum(x, sum, context.device) : product_kernel(x, sum, {}, context);
   }
   std::int64_t scratch_bytes() const override { return sum_bytes_ + product_->scratch_bytes(); }
   std::string describe() const override { return product_->describe(); }

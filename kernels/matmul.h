@@ -17,7 +17,8 @@ struct MatmulOptions {
 
 // Matrix product op(a) op(b), where op transposes on request.
 // Shapes: op(a) [m, k], op(b) [k, n] -> [m, n].
-// Dtypes: a f32 or bf16, b the same or f32, y as a (matrix class); accumulates in f32.
+// Dtypes: a f32 or bf16, on CUDA f16 too, b the same or f32, y as a (matrix class); accumulates in
+//   f32. Precision::tf32 rounds f32 factors to tf32.
 // Gradients: a and b. The gradient of an input that is state (a parameter) asks for f32_output, so
 //   that no rounding to bf16 lies between it and the optimizer.
 // Numerics: the same bits in every run with the same thread count. NaN in a or b reaches y, through

@@ -81,6 +81,12 @@ bool suits_cublaslt(const MatmulQuery& query) {
   return is_dense && !needs_pass;
 }
 
+// f16 has no other kernel that takes all problems.
+bool suits_mma(const MatmulQuery& query) {
+  if (query.in == DType::f16) return true;
+  return (query.in == DType::bf16 || query.allows_tf32) && query.only != MatmulAlgorithm::plain;
+}
+
 // Runs `product` on b in a's type, which it makes in the scratch first.
 class CastThenProduct final : public Kernel {
  public:
@@ -112,12 +118,11 @@ std::unique_ptr<Kernel> prepare_algorithm(const MatmulProblem& problem, Activati
                                           const PrepareContext& context) {
   // A kernel that takes every address.
   const auto prepare_instead = [&] {
-    const DType in = context.inputs[0].dtype;
-    const MatmulChoice own =
-        choose_matmul({.problem = problem,
-                       .in = in,
-                       .gpu = gpu_of(context.device),
-                       .only = in == DType::f32 ? MatmulAlgorithm::plain : MatmulAlgorithm::mma});
+    const MatmulChoice own = choose_matmul({.problem = problem,
+                                            .in = context.inputs[0].dtype,
+                                            .allows_tf32 = context.allows_tf32,
+                                            .gpu = gpu_of(context.device),
+                                            .only = MatmulAlgorithm::mma});
     return prepare_algorithm(problem, activation, own, context);
   };
   switch (choice.algorithm) {
@@ -172,9 +177,7 @@ MatmulChoice choose_matmul(const MatmulQuery& query) {
   if (suits_cublaslt(query)) return {.algorithm = MatmulAlgorithm::cublaslt};
   if (suits_wgmma(query)) return wgmma_choice(query);
   MatmulChoice choice{.tile_m = 128, .tile_n = 128};
-  if (query.in == DType::bf16 && query.only != MatmulAlgorithm::plain) {
-    choice.algorithm = MatmulAlgorithm::mma;
-  }
+  if (suits_mma(query)) choice.algorithm = MatmulAlgorithm::mma;
   // A large tile reads less; a small one leaves no multiprocessor idle.
   if (tiles_of(problem, choice) < query.gpu.multiprocessors) choice.tile_m = choice.tile_n = 64;
   choice.splits = splits_for(problem, choice, 2 * query.gpu.multiprocessors);
@@ -184,8 +187,6 @@ MatmulChoice choose_matmul(const MatmulQuery& query) {
 std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation activation,
                                        const MatmulChoice& choice, const PrepareContext& context) {
   const TensorType &a = context.inputs[0], &b = context.inputs[1];
-  ENGINE_CHECK(a.dtype == DType::f32 || a.dtype == DType::bf16, "matmul: no ", a.dtype,
-               " kernel for ", context.device, "; use f32 or bf16");
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max() / 2;
   ENGINE_CHECK(problem.m <= kMost && problem.k <= kMost && problem.n <= kMost &&
                    tiles_of(problem, choice) <= kMost,
@@ -210,6 +211,7 @@ std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation 
                                              .out = context.outputs[0].dtype,
                                              .has_bias = context.inputs.size() > 2,
                                              .activation = activation,
+                                             .allows_tf32 = context.allows_tf32,
                                              .gpu = gpu_of(context.device),
                                              .only = {}});
   return prepare_matmul(problem, activation, choice, context);

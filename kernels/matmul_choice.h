@@ -11,8 +11,8 @@
 namespace engine::cuda {
 
 enum class MatmulAlgorithm : std::uint8_t {
-  plain,     // f32 multiply-add, any type: kernels/cuda/matmul_plain.cu
-  mma,       // tensor cores of 8.x, bf16: kernels/cuda/matmul_mma.cu
+  plain,     // f32 multiply-add, f32 or bf16: kernels/cuda/matmul_plain.cu
+  mma,       // tensor cores of 8.x: bf16, f16, tf32: kernels/cuda/matmul_mma.h
   wgmma,     // 9.0, bf16, lines of whole 16 bytes: kernels/cuda/matmul_wgmma.cu
   cublaslt,  // the library, any type, no zero extent: kernels/cuda/matmul_cublaslt.cu
 };
@@ -24,6 +24,7 @@ struct MatmulQuery {
   DType out = DType::f32;  // of y
   bool has_bias = false;
   Activation activation = Activation::none;
+  bool allows_tf32 = false;  // where `in` is f32
   Gpu gpu;
   std::optional<MatmulAlgorithm> only;  // asked for, where it takes the problem (for benchmarks)
 };
@@ -44,7 +45,8 @@ std::int64_t split_length(const MatmulProblem& problem, const MatmulChoice& choi
 // Of the parts' sums: f32 [splits, m, n]; none where there is one part.
 std::int64_t split_bytes(const MatmulProblem& problem, const MatmulChoice& choice);
 
-// The kernel that `choice` names; another one where that does not take the problem.
+// The kernel that `choice` names; another one where that does not take the problem. mma rounds f32
+// to tf32 whatever the context allows, cublaslt where it does.
 std::unique_ptr<Kernel> prepare_matmul(const MatmulProblem& problem, Activation activation,
                                        const MatmulChoice& choice, const PrepareContext& context);
 

@@ -46,8 +46,8 @@ void add_device_flags(CLI::App& command, DeviceOptions& options) {
   command.add_option("--device", options.device, "auto, cpu, cuda or cuda:1")
       ->capture_default_str()
       ->group("Device");
-  command.add_option("--precision", options.precision, "auto, f32 or bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+  command.add_option("--precision", options.precision, "auto, f32, tf32 or bf16")
+      ->check(CLI::IsMember({"auto", "f32", "tf32", "bf16"}))
       ->capture_default_str()
       ->group("Device");
   command.add_option("--threads", options.threads, "CPU threads; 0: one per physical core")

@@ -16,7 +16,7 @@ int narrowed(std::int64_t value, const Conv2dProblem& problem) {
 
 }  // namespace
 
-Conv2dMap conv2d_map(const Conv2dProblem& problem) {
+Conv2dMap conv2d_map(const Conv2dProblem& problem, int chunk) {
   const Conv2dProblem& p = problem;
   const Conv2dGeometry& g = p.geometry;
   const auto narrow = [&](std::int64_t value) { return narrowed(value, problem); };
@@ -40,8 +40,8 @@ Conv2dMap conv2d_map(const Conv2dProblem& problem) {
   map.by_kw = FastDivisor(map.kw);
   map.by_group_ic = FastDivisor(map.group_ic), map.by_group_oc = FastDivisor(map.group_oc);
   map.by_stride_h = FastDivisor(map.stride_h), map.by_stride_w = FastDivisor(map.stride_w);
-  map.by_ic_chunks = FastDivisor(std::max(map.group_ic / 8, 1));
-  map.by_oc_chunks = FastDivisor(std::max(map.group_oc / 8, 1));
+  map.by_ic_chunks = FastDivisor(std::max(map.group_ic / chunk, 1));
+  map.by_oc_chunks = FastDivisor(std::max(map.group_oc / chunk, 1));
   return map;
 }
 

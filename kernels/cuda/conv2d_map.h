@@ -14,11 +14,11 @@ struct Conv2dMap {
   int group_steps;         // kh * kw * group_ic, the length of a filter
   FastDivisor by_ih, by_iw, by_oh, by_ow, by_kw, by_group_ic, by_group_oc;
   FastDivisor by_stride_h, by_stride_w;
-  FastDivisor by_ic_chunks, by_oc_chunks;  // of eight channels of a group
+  FastDivisor by_ic_chunks, by_oc_chunks;  // of `chunk` channels of a group
 };
 
 // Throws InvalidArgument where an index of a pixel or of a filter's element exceeds 32 bits.
-Conv2dMap conv2d_map(const Conv2dProblem& problem);
+Conv2dMap conv2d_map(const Conv2dProblem& problem, int chunk = 8);
 
 // A row and a column that lie outside of every image, and stay there when a tap is added.
 inline constexpr int kNowhere = -(1 << 30);

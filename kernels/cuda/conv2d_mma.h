@@ -1,9 +1,8 @@
 #pragma once
 
 // What convolutions on the tensor cores of 8.x share (mma.sync): tile sizes, the pipeline, and how
-// results leave. m, n and k as in conv2d_products(); T is bf16 or f16, sums are f32. tf32 would
-// take a twin of mma_tile.h for 4-byte elements (ldmatrix transposes 2-byte ones only) and an op
-// that asks for it.
+// results leave. m, n and k as in conv2d_products(); T is bf16, f16, or f32 whose products are made
+// in tf32; sums are f32.
 #include <cstdint>
 
 #include "engine/core/cuda/device_code.h"
@@ -31,7 +30,14 @@ using MmaConfig128x64 = Conv2dMmaConfig<128, 64, 4, 2, 3, 2>;    // 72 KiB
 using MmaConfig64x64 = Conv2dMmaConfig<64, 64, 2, 2, 3, 3>;      // 48 KiB
 using MmaConfig128x32 = Conv2dMmaConfig<128, 32, 4, 1, 4, 2>;    // 80 KiB, forward only
 
-// Where a block is: its tile, its group (and phase) and its part of k, in steps of kMmaTerms.
+// The same where an operand may be read word by word (f32 in lines along the rows): that takes more
+// addresses than registers allow two of the largest blocks.
+template <class T, class C>
+inline constexpr int kMmaWordBlocks = sizeof(T) == 4 && C::kTileM* C::kTileN == 128 * 128
+                                          ? 1
+                                          : C::kBlocks;
+
+// Where a block is: its tile, its group (and phase) and its part of k, in steps of kMmaTerms<T>.
 template <class C>
 struct MmaBlock {
   int first_m, first_n, batch, split;
@@ -60,24 +66,25 @@ struct MmaLines {
   static __device__ int line(int i) { return static_cast<int>(threadIdx.x) / 8 + i * kLinesAtOnce; }
 };
 
-// Where lines run along 64 rows: a thread copies eight rows of each of kParts times 64, of each of
+// Where lines run along the rows: a thread copies a chunk of each of kParts lines, of each of
 // kTerms terms.
-template <int kRows, int kThreads>
+template <class T, int kRows, int kThreads>
 struct MmaRowLines {
   static constexpr int kLinesAtOnce = kThreads / 8;
-  static constexpr int kParts = kRows / kMmaLineElements, kTerms = kMmaTerms / kLinesAtOnce;
-  static_assert(kRows % kMmaLineElements == 0 && kMmaTerms % kLinesAtOnce == 0);
+  static constexpr int kParts = kRows / kMmaLineElements<T>, kTerms = kMmaTerms<T> / kLinesAtOnce;
+  static_assert(kRows % kMmaLineElements<T> == 0 && kMmaTerms<T> % kLinesAtOnce == 0);
 
   static __device__ int row(int part) {
-    return part * kMmaLineElements + (static_cast<int>(threadIdx.x) & 7) * 8;
+    return part * kMmaLineElements<T> + (static_cast<int>(threadIdx.x) & 7) * kMmaChunk<T>;
   }
   static __device__ int term(int i) { return static_cast<int>(threadIdx.x) / 8 + i * kLinesAtOnce; }
   static __device__ std::uint32_t place(int part, int i) {
-    return mma_chunk(part * kMmaTerms + term(i), static_cast<int>(threadIdx.x) & 7);
+    return mma_chunk<T, false>(part * kMmaTerms<T> + term(i), static_cast<int>(threadIdx.x) & 7);
   }
 };
 
-// Images as a matrix: a row is a window, its terms are (tap, channel), eight of which are one copy.
+// Images as a matrix: a row is a window, its terms are (tap, channel), kMmaChunk<T> of which are
+// one copy.
 template <class T>
 struct Windows {
   const T* images;  // at the group's first channel
@@ -107,11 +114,11 @@ class WindowLoader : MmaLines<kRows, kThreads> {
   }
 
   __device__ __forceinline__ void load(std::uint32_t tile, int step) const {
-    const int chunk = step * (kMmaTerms / 8) + Lines::chunk();
+    const int chunk = step * (kMmaTerms<T> / kMmaChunk<T>)+Lines::chunk();
     const int tap = windows_.by_chunks.quotient(chunk);
     const int tap_h = windows_.by_taps_w.quotient(tap);
     const int tap_w = tap - tap_h * windows_.by_taps_w.divisor();
-    const int channel = (chunk - tap * windows_.by_chunks.divisor()) * 8;
+    const int channel = (chunk - tap * windows_.by_chunks.divisor()) * kMmaChunk<T>;
     const int w = tap_w * windows_.step_w;
     int h = tap_h * windows_.step_h;
     const T* from = windows_.images + channel;
@@ -121,7 +128,7 @@ class WindowLoader : MmaLines<kRows, kThreads> {
     for (int i = 0; i < Lines::kLines; ++i) {
       const bool is_inside = is_within(h_[i] + h, windows_.h) && is_within(w_[i] + w, windows_.w);
       ptx::cp_async_or_zero<16>(
-          tile + mma_chunk(Lines::line(i), Lines::chunk()),
+          tile + mma_chunk<T, true>(Lines::line(i), Lines::chunk()),
           is_inside ? from + static_cast<std::int64_t>(pixel_[i] + pixel) * windows_.channels
                     : windows_.images,
           is_inside);
@@ -177,7 +184,7 @@ struct MmaTarget {
   float* partials;    // null: `out` is written; else the sums of this split
   const float* bias;  // null, or at the group's first channel
   int n;              // columns
-  bool is_aligned;    // eight neighbours may be written at once
+  bool is_aligned;    // kMmaChunk<T> neighbours may be written at once
   Activation activation;
 };
 
@@ -205,7 +212,7 @@ template <class T, class C, class Sums, class Offset>
 __device__ __forceinline__ void store_finished(const Sums& sums, T* tile, const MmaTarget& target,
                                                int first_m, int first_n, const Offset& offset) {
   constexpr int kLine = C::kTileN + 8;  // spreads rows over the banks
-  static_assert(C::kTileM * kLine * 2 <= C::kSharedBytes);
+  static_assert(C::kTileM * kLine * static_cast<int>(sizeof(T)) <= C::kSharedBytes);
   const int warp = static_cast<int>(threadIdx.x) / 32;
   sums.for_each_pair(warp / C::kWarpsN * C::kWarpTileM, warp % C::kWarpsN * C::kWarpTileN,
                      [&](int row, int column, const float(&pair)[2]) {
@@ -221,17 +228,17 @@ __device__ __forceinline__ void store_finished(const Sums& sums, T* tile, const 
                        *reinterpret_cast<Pack<T, 2>*>(tile + row * kLine + column) = pack;
                      });
   __syncthreads();
-  constexpr int kPacks = C::kTileN / 8;
+  constexpr int kChunk = kMmaChunk<T>, kPacks = C::kTileN / kChunk;
   for (int i = static_cast<int>(threadIdx.x); i < C::kTileM * kPacks; i += C::kThreads) {
-    const int row = i / kPacks, column = i % kPacks * 8;
+    const int row = i / kPacks, column = i % kPacks * kChunk;
     const std::int64_t at = offset(first_m + row);
     if (at < 0 || first_n + column >= target.n) continue;
-    const auto pack = *reinterpret_cast<const Pack<T, 8>*>(tile + row * kLine + column);
+    const auto pack = *reinterpret_cast<const Pack<T, kChunk>*>(tile + row * kLine + column);
     T* to = static_cast<T*>(target.out) + at + first_n + column;
     if (target.is_aligned) {
-      *reinterpret_cast<Pack<T, 8>*>(to) = pack;
+      *reinterpret_cast<Pack<T, kChunk>*>(to) = pack;
     } else {
-      for (int j = 0; j < 8 && first_n + column + j < target.n; ++j) to[j] = pack.values[j];
+      for (int j = 0; j < kChunk && first_n + column + j < target.n; ++j) to[j] = pack.values[j];
     }
   }
 }
@@ -255,14 +262,14 @@ struct MmaLaunch {
 };
 // `rows` is m, or for strided gradients of the data that of the largest phase; `batch` is the
 // number of groups, times phases.
-template <class C>
+template <class T, class C>
 MmaLaunch mma_launch(const Conv2dPlan& plan, DType out, std::int64_t rows, std::int64_t batch) {
   const Conv2dProducts products = conv2d_products(plan.direction, plan.problem);
   const std::int64_t tiles =
       (rows + C::kTileM - 1) / C::kTileM * ((products.n + C::kTileN - 1) / C::kTileN);
   ENGINE_CHECK(tiles < (std::int64_t{1} << 31), "conv2d ", plan.direction, ' ', plan.problem, ": ",
                tiles, " tiles are too many for a CUDA grid");
-  return {.map = conv2d_map(plan.problem),
+  return {.map = conv2d_map(plan.problem, kMmaChunk<T>),
           .config = {.grid = dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(batch),
                                   static_cast<unsigned>(plan.choice.splits)),
                      .block = dim3(C::kThreads),
@@ -290,11 +297,23 @@ inline void finish_splits(const Stream& stream, const MmaLaunch& launch, const M
   sum_splits(stream_of(stream), launch.sum, target.partials, target.bias, target.out);
 }
 
+template <class Make>
+std::unique_ptr<Kernel> with_mma_type(DType dtype, const Make& make) {
+  switch (dtype) {
+    case DType::f32:
+      return make(float());
+    case DType::f16:
+      return make(__half());
+    default:
+      return make(__nv_bfloat16());
+  }
+}
+
 // Calls make(T(), config) for the plan's type and tile. The closed list of what is compiled.
 template <class Make>
 std::unique_ptr<Kernel> with_mma_config(const Conv2dPlan& plan, DType dtype, const Make& make) {
   const auto with_type = [&](auto config) {
-    return dtype == DType::f16 ? make(__half(), config) : make(__nv_bfloat16(), config);
+    return with_mma_type(dtype, [&](auto type) { return make(type, config); });
   };
   if (plan.choice.tile_m == 64) return with_type(MmaConfig64x64());
   if (plan.choice.tile_n == 64) return with_type(MmaConfig128x64());

@@ -51,8 +51,8 @@ struct PhaseFilters {
 };
 
 template <class T, int kRows, int kThreads>
-class PhaseFilterLoader : MmaRowLines<kRows, kThreads> {
-  using Lines = MmaRowLines<kRows, kThreads>;
+class PhaseFilterLoader : MmaRowLines<T, kRows, kThreads> {
+  using Lines = MmaRowLines<T, kRows, kThreads>;
 
  public:
   __device__ PhaseFilterLoader(const PhaseFilters<T>& filters, int first_row)
@@ -61,7 +61,7 @@ class PhaseFilterLoader : MmaRowLines<kRows, kThreads> {
   __device__ __forceinline__ void load(std::uint32_t tile, int step) const {
 #pragma unroll
     for (int i = 0; i < Lines::kTerms; ++i) {
-      const int term = step * kMmaTerms + Lines::term(i);
+      const int term = step * kMmaTerms<T> + Lines::term(i);
       const TapPosition at = tap_position(term, filters_.by_group_oc, filters_.by_taps_w);
       const int tap = (filters_.first_h + at.h * filters_.every_h) * filters_.kw +
                       filters_.first_w + at.w * filters_.every_w;
@@ -85,7 +85,7 @@ class PhaseFilterLoader : MmaRowLines<kRows, kThreads> {
 // of the terms. Floor: as conv2d_forward_mma_kernel; a phase does its share of the taps only, so
 // that the operations are those of the forward pass whatever the stride.
 template <class T, class C>
-__global__ void __launch_bounds__(C::kThreads, C::kBlocks)
+__global__ void __launch_bounds__(C::kThreads, kMmaWordBlocks<T, C>)
     conv2d_backward_data_mma_kernel(const __grid_constant__ Conv2dMap map, PhaseAxis axis_h,
                                     PhaseAxis axis_w, const T* dy, const T* w, MmaTarget target,
                                     std::int64_t split_stride) {
@@ -130,7 +130,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
       .by_group_oc = map.by_group_oc};
   const PhaseFilterLoader<T, C::kTileN, C::kThreads> b(filters, block.first_n);
 
-  const int steps = (filters.terms + kMmaTerms - 1) / kMmaTerms;
+  const int steps = (filters.terms + kMmaTerms<T> - 1) / kMmaTerms<T>;
   const int splits = static_cast<int>(gridDim.z);
   MmaSums<T, C::kWarpTileM, C::kWarpTileN> sums;
   multiply_steps<T, C, true, false>(sums, a, b, block.step_of(steps, block.split, splits),
@@ -166,8 +166,8 @@ std::unique_ptr<Kernel> backward_data_kernel(const Conv2dPlan& plan,
   const Extent2d& stride = p.geometry.stride;
   const std::int64_t rows =
       p.n * ((p.ih + stride.h - 1) / stride.h) * ((p.iw + stride.w - 1) / stride.w);
-  const MmaLaunch launched =
-      mma_launch<C>(plan, context.outputs[0].dtype, rows, p.geometry.groups * stride.h * stride.w);
+  const MmaLaunch launched = mma_launch<T, C>(plan, context.outputs[0].dtype, rows,
+                                              p.geometry.groups * stride.h * stride.w);
   const Conv2dMap& map = launched.map;
   const PhaseAxis axis_h = phase_axis(map.ih, map.stride_h, map.padding_h, map.dilation_h, map.kh);
   const PhaseAxis axis_w = phase_axis(map.iw, map.stride_w, map.padding_w, map.dilation_w, map.kw);

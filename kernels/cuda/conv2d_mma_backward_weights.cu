@@ -9,8 +9,8 @@ namespace {
 // dy [pixels, oc] as a matrix: a row is an output channel of the group, its terms are pixels. Lines
 // along the rows.
 template <class T, int kRows, int kThreads>
-class GradientLoader : MmaRowLines<kRows, kThreads> {
-  using Lines = MmaRowLines<kRows, kThreads>;
+class GradientLoader : MmaRowLines<T, kRows, kThreads> {
+  using Lines = MmaRowLines<T, kRows, kThreads>;
 
  public:
   __device__ GradientLoader(const T* dy, const Conv2dMap& map, int first_row)
@@ -23,7 +23,7 @@ class GradientLoader : MmaRowLines<kRows, kThreads> {
   __device__ __forceinline__ void load(std::uint32_t tile, int step) const {
 #pragma unroll
     for (int i = 0; i < Lines::kTerms; ++i) {
-      const int pixel = step * kMmaTerms + Lines::term(i);
+      const int pixel = step * kMmaTerms<T> + Lines::term(i);
       const T* from = dy_ + static_cast<std::int64_t>(pixel) * channels_;
 #pragma unroll
       for (int part = 0; part < Lines::kParts; ++part) {
@@ -43,8 +43,8 @@ class GradientLoader : MmaRowLines<kRows, kThreads> {
 // x as a matrix: a row is a tap and a channel of the group, its terms are output pixels. Lines
 // along the rows; a thread's row is the same in each step.
 template <class T, int kRows, int kThreads>
-class TapLoader : MmaRowLines<kRows, kThreads> {
-  using Lines = MmaRowLines<kRows, kThreads>;
+class TapLoader : MmaRowLines<T, kRows, kThreads> {
+  using Lines = MmaRowLines<T, kRows, kThreads>;
 
  public:
   __device__ TapLoader(const T* x, const Conv2dMap& map, int first_row) : x_(x), map_(map) {
@@ -63,7 +63,7 @@ class TapLoader : MmaRowLines<kRows, kThreads> {
   __device__ __forceinline__ void load(std::uint32_t tile, int step) const {
 #pragma unroll
     for (int i = 0; i < Lines::kTerms; ++i) {
-      const int pixel = step * kMmaTerms + Lines::term(i);
+      const int pixel = step * kMmaTerms<T> + Lines::term(i);
       const PixelPosition at = pixel_position(pixel, map_.by_oh, map_.by_ow);
       const T* image = x_ + at.image * image_elements_;
 #pragma unroll
@@ -88,7 +88,7 @@ class TapLoader : MmaRowLines<kRows, kThreads> {
 // pixels. Floor: 2 * pixels operations an output on the tensor cores. x is read once a tap from the
 // L2 cache; parts of the sums go through scratch, 8 bytes an output and part.
 template <class T, class C>
-__global__ void __launch_bounds__(C::kThreads, C::kBlocks)
+__global__ void __launch_bounds__(C::kThreads, kMmaWordBlocks<T, C>)
     conv2d_backward_weights_mma_kernel(const __grid_constant__ Conv2dMap map, const T* x,
                                        const T* dy, MmaTarget target, std::int64_t split_stride) {
   ENGINE_DYNAMIC_SHARED(char, memory);
@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   const GradientLoader<T, C::kTileM, C::kThreads> a(dy + group * map.group_oc, map, block.first_m);
   const TapLoader<T, C::kTileN, C::kThreads> b(x + group * map.group_ic, map, block.first_n);
 
-  const int steps = (map.y_pixels + kMmaTerms - 1) / kMmaTerms;
+  const int steps = (map.y_pixels + kMmaTerms<T> - 1) / kMmaTerms<T>;
   const int splits = static_cast<int>(gridDim.z);
   MmaSums<T, C::kWarpTileM, C::kWarpTileN> sums;
   multiply_steps<T, C, false, false>(sums, a, b, block.step_of(steps, block.split, splits),
@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
 template <class T, class C>
 std::unique_ptr<Kernel> backward_weights_kernel(const Conv2dPlan& plan) {
   const Conv2dProducts products = conv2d_products(plan.direction, plan.problem);
-  const MmaLaunch launched = mma_launch<C>(plan, DType::f32, products.m, products.count);
+  const MmaLaunch launched = mma_launch<T, C>(plan, DType::f32, products.m, products.count);
   return make_kernel(
       [=](const Stream& stream, const Buffers& buffers) {
         const MmaTarget target = mma_target(launched, launched.map.group_steps, true, buffers);

@@ -21,11 +21,11 @@ class FilterLoader : MmaLines<kRows, kThreads> {
     }
   }
   __device__ __forceinline__ void load(std::uint32_t tile, int step) const {
-    const int term = step * kMmaTerms + Lines::chunk() * 8;
+    const int term = step * kMmaTerms<T> + Lines::chunk() * kMmaChunk<T>;
 #pragma unroll
     for (int i = 0; i < Lines::kLines; ++i) {
       const bool is_inside = base_[i] >= 0 && term < terms_;
-      ptx::cp_async_or_zero<16>(tile + mma_chunk(Lines::line(i), Lines::chunk()),
+      ptx::cp_async_or_zero<16>(tile + mma_chunk<T, true>(Lines::line(i), Lines::chunk()),
                                 is_inside ? w_ + base_[i] + term : w_, is_inside);
     }
   }
@@ -37,8 +37,9 @@ class FilterLoader : MmaLines<kRows, kThreads> {
 };
 
 // A block makes C::kTileM pixels of C::kTileN channels of one group from a part of the terms.
-// Floor: 2 * terms operations an output on the tensor cores; for each 64 terms a 128 x 128 tile
-// reads 32 KiB of the L2 cache and, by its warps, 96 KiB of shared memory for 2 million operations.
+// Floor: 2 * terms operations an output on the tensor cores; for each 64 terms (32 of tf32) a
+// 128 x 128 tile reads 32 KiB of the L2 cache and, by its warps, 96 KiB of shared memory for
+// 2 million operations (1 million).
 template <class T, class C>
 __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
     conv2d_forward_mma_kernel(const __grid_constant__ Conv2dMap map, const T* x, const T* w,
@@ -65,7 +66,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
       w + static_cast<std::int64_t>(group) * map.group_oc * map.group_steps, map.group_oc,
       map.group_steps, block.first_n);
 
-  const int steps = (map.group_steps + kMmaTerms - 1) / kMmaTerms;
+  const int steps = (map.group_steps + kMmaTerms<T> - 1) / kMmaTerms<T>;
   const int splits = static_cast<int>(gridDim.z);
   MmaSums<T, C::kWarpTileM, C::kWarpTileN> sums;
   multiply_steps<T, C, true, true>(sums, a, b, block.step_of(steps, block.split, splits),
@@ -84,11 +85,11 @@ template <class T, class C>
 std::unique_ptr<Kernel> forward_kernel(const Conv2dPlan& plan, const PrepareContext& context) {
   const Conv2dProducts products = conv2d_products(plan.direction, plan.problem);
   const MmaLaunch launched =
-      mma_launch<C>(plan, context.outputs[0].dtype, products.m, products.count);
+      mma_launch<T, C>(plan, context.outputs[0].dtype, products.m, products.count);
   return make_kernel(
       [=](const Stream& stream, const Buffers& buffers) {
         const Conv2dMap& map = launched.map;
-        const bool is_aligned = map.oc % 8 == 0 && map.group_oc % 8 == 0;
+        const bool is_aligned = map.oc % kMmaChunk<T> == 0 && map.group_oc % kMmaChunk<T> == 0;
         const MmaTarget target = mma_target(launched, map.group_oc, is_aligned, buffers);
         launch("conv2d_forward_mma_kernel", conv2d_forward_mma_kernel<T, C>, launched.config,
                stream_of(stream), map, buffers.in<T>(0), buffers.in<T>(1), target,
@@ -106,8 +107,8 @@ std::unique_ptr<Kernel> prepare_conv2d_mma_forward(const Conv2dPlan& plan,
     return forward_kernel<decltype(type), decltype(config)>(plan, context);
   };
   if (plan.choice.tile_n == 32) {
-    return context.inputs[0].dtype == DType::f16 ? make(__half(), MmaConfig128x32())
-                                                 : make(__nv_bfloat16(), MmaConfig128x32());
+    return with_mma_type(context.inputs[0].dtype,
+                         [&](auto type) { return make(type, MmaConfig128x32()); });
   }
   return with_mma_config(plan, context.inputs[0].dtype, make);
 }

@@ -27,7 +27,7 @@ cudaError_t destroy_cublaslt(cublasLtHandle_t handle) {
 using UniqueCublasLt = UniqueHandle<cublasLtHandle_t, destroy_cublaslt>;
 
 cudaDataType_t type_of(DType dtype) {
-  return dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF;
+  return dtype == DType::f32 ? CUDA_R_32F : dtype == DType::f16 ? CUDA_R_16F : CUDA_R_16BF;
 }
 
 template <class T>
@@ -50,9 +50,11 @@ bool is_aligned(const void* pointer) {
 // it makes y^T [n, m] = op(b)^T op(a)^T, so that its first operand is our b.
 class Plan {
  public:
-  Plan(const MatmulProblem& problem, DType in, DType out, bool has_bias) {
+  Plan(const MatmulProblem& problem, DType in, DType out, bool has_bias, bool allows_tf32) {
     check(library_.create(handle_.out()), "cublasLtCreate");
-    check(library_.init_product(&product_, sizeof product_, CUBLAS_COMPUTE_32F, CUDA_R_32F),
+    const cublasComputeType_t compute =
+        in == DType::f32 && allows_tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    check(library_.init_product(&product_, sizeof product_, compute, CUDA_R_32F),
           "cublasLtMatmulDescInit");
     const bool ta = problem.options.transpose_a, tb = problem.options.transpose_b;
     set(product_, CUBLASLT_MATMUL_DESC_TRANSA, tb ? CUBLAS_OP_T : CUBLAS_OP_N);
@@ -114,8 +116,8 @@ class Plan {
   bool is_found_ = false;
 };
 
-// Its relu may turn NaN into 0, and a bf16 result takes no f32 bias: such products go to scratch in
-// f32, and a pass of ours does the rest.
+// Its relu may turn NaN into 0, and a narrow result takes no f32 bias: such products go to scratch
+// in f32, and a pass of ours does the rest.
 bool needs_pass(Activation activation, bool has_bias, DType out) {
   return activation != Activation::none || (has_bias && out != DType::f32);
 }
@@ -132,7 +134,7 @@ class CublasLtProduct final : public Kernel {
         has_bias_(context.inputs.size() > 2),
         needs_pass_(needs_pass(activation, has_bias_, out_)),
         plan_(problem, context.inputs[0].dtype, needs_pass_ ? DType::f32 : out_,
-              has_bias_ && !needs_pass_),
+              has_bias_ && !needs_pass_, context.allows_tf32),
         instead_(std::move(instead)) {}
 
   std::int64_t scratch_bytes() const override {

@@ -42,16 +42,15 @@ __global__ void __launch_bounds__(kThreads)
 MatmulOutput matmul_output(const MatmulProblem& problem, Activation activation,
                            const MatmulChoice& choice, DType out, const Buffers& buffers) {
   void* y = buffers.outputs[0];
-  const bool is_f32 = out == DType::f32;
   return {.y = y,
           .parts = choice.splits > 1 ? static_cast<float*>(buffers.scratch) : nullptr,
           .bias = buffers.inputs.size() > 2 ? buffers.in<float>(2) : nullptr,
           .m = static_cast<int>(problem.m),
           .n = static_cast<int>(problem.n),
-          .is_f32 = is_f32,
+          .dtype = out,
           .has_relu = activation == Activation::relu,
-          .is_aligned = problem.n % 4 == 0 &&
-                        (is_f32 ? fits_pack<float, 4>(y, 0) : fits_pack<__nv_bfloat16, 4>(y, 0))};
+          .is_aligned = problem.n % 4 == 0 && (out == DType::f32 ? fits_pack<float, 4>(y, 0)
+                                                                 : fits_pack<__half, 4>(y, 0))};
 }
 
 void launch_matmul_add_parts(const MatmulOutput& output, int parts, cudaStream_t stream) {

@@ -14,7 +14,7 @@ struct MatmulOutput {
   float* parts;       // null: y is written
   const float* bias;  // [n] or null
   int m, n;
-  bool is_f32;  // y; else bf16
+  DType dtype;  // of y
   bool has_relu;
   bool is_aligned;  // four neighbours may be written at once
 
@@ -33,10 +33,12 @@ struct MatmulOutput {
       const float biased = bias != nullptr && column + i < n ? sums[i] + bias[column + i] : sums[i];
       finished[i] = has_relu && biased < 0 ? 0.0f : biased;  // NaN stays
     }
-    if (is_f32) {
+    if (dtype == DType::f32) {
       write_to<kCount>(finished, static_cast<float*>(y) + at, column);
-    } else {
+    } else if (dtype == DType::bf16) {
       write_to<kCount>(finished, static_cast<__nv_bfloat16*>(y) + at, column);
+    } else {
+      write_to<kCount>(finished, static_cast<__half*>(y) + at, column);
     }
   }
 

@@ -1,55 +1,83 @@
 #pragma once
 
-// What the products on tensor cores of 8.x share: tiles of 16-bit elements in shared memory, and a
-// warp's multiplication of two of them. A tile has rows (along m or n) and kMmaTerms terms (along
-// k), in lines of 128 bytes that run along the terms or along 64 of the rows, as the operand does
-// in global memory. The eight 16-byte chunks of a line are permuted by the line's number, so that
-// the eight rows that an ldmatrix takes at once lie in different banks.
+// What the products on tensor cores of 8.x share: tiles in shared memory, and a warp's
+// multiplication of two of them. T is bf16, f16, or f32, whose products are made of factors rounded
+// to tf32. A tile has rows (along m or n) and kMmaTerms<T> terms (along k), in lines of 128 bytes
+// that run along the terms or along as many of the rows, as the operand does in global memory. The
+// eight 16-byte chunks of a line are permuted by the line's number, so that what a warp reads at
+// once lies in different banks.
 #include <cstdint>
 
 #include "engine/kernels/cuda/ptx/ldmatrix.h"
 #include "engine/kernels/cuda/ptx/mma.h"
+#include "engine/kernels/cuda/ptx/shared.h"
 
 namespace engine::cuda {
 
-inline constexpr int kMmaTerms = 64;
 inline constexpr int kMmaLineBytes = 128;
-inline constexpr int kMmaLineElements = 64;
+template <class T>
+inline constexpr int kMmaTerms = kMmaLineBytes / static_cast<int>(sizeof(T));
+template <class T>
+inline constexpr int kMmaLineElements = kMmaLineBytes / static_cast<int>(sizeof(T));
+template <class T>
+inline constexpr int kMmaChunk = 16 / static_cast<int>(sizeof(T));  // elements
 
 constexpr int mma_tile_bytes(int rows) {
-  return rows * kMmaTerms * 2;
+  return rows * kMmaLineBytes;
 }
 
-// The place of a chunk of eight elements: line 0 to the tile's rows - 1, chunk 0 to 7.
+// The place of a chunk: line 0 to the tile's rows - 1, chunk 0 to 7. The eight rows that an
+// ldmatrix takes at once are the same chunk of eight lines. It transposes 2-byte elements only:
+// where lines of f32 run along the rows, a warp reads two chunks of each of four lines instead.
+template <class T, bool kAlongTerms>
 __device__ __forceinline__ std::uint32_t mma_chunk(int line, int chunk) {
-  return static_cast<std::uint32_t>(line * kMmaLineBytes + ((chunk ^ (line & 7)) << 4));
+  const int swizzle = kAlongTerms || sizeof(T) == 2 ? line & 7 : (line & 3) * 2;
+  return static_cast<std::uint32_t>(line * kMmaLineBytes + ((chunk ^ swizzle) << 4));
 }
 
-// The same by row and term. Where lines run along the terms these count by 8, else the rows do.
-template <bool kAlongTerms>
+// The same by row and term. Where lines run along the terms these count by kMmaChunk, else the rows
+// do.
+template <class T, bool kAlongTerms>
 __device__ __forceinline__ std::uint32_t mma_chunk_of(int row, int term) {
   if constexpr (kAlongTerms) {
-    return mma_chunk(row, term / 8);
+    return mma_chunk<T, true>(row, term / kMmaChunk<T>);
   } else {
-    return mma_chunk(row / kMmaLineElements * kMmaTerms + term, row % kMmaLineElements / 8);
+    return mma_chunk<T, false>(row / kMmaLineElements<T> * kMmaTerms<T> + term,
+                               row % kMmaLineElements<T> / kMmaChunk<T>);
   }
 }
 
-// Four 8x8 matrices of a tile at (row, term): the first, one 8 away along the rows (kRowsFirst) or
-// terms, one 8 away along the other, and the one opposite. With kRowsFirst these are the a of
-// mma_m16n8k16, without the b of two neighbours along n.
-template <bool kAlongTerms, bool kRowsFirst>
+// Four matrices of a tile, 8 rows by kMmaChunk terms each: at (row, term), the next one along the
+// rows (kRowsFirst) or terms, the next one along the other, and the one opposite. With kRowsFirst
+// these are the a of an mma, without the b of two neighbours along n.
+template <class T, bool kAlongTerms, bool kRowsFirst>
 __device__ __forceinline__ void load_mma_fragment(std::uint32_t (&fragment)[4], std::uint32_t tile,
                                                   int row, int term) {
   const int lane = static_cast<int>(threadIdx.x) & 31;
-  const int first = lane & 8, second = (lane & 16) / 2, line = lane & 7;
-  const int row_of_matrix = row + (kRowsFirst ? first : second);
-  const int term_of_matrix = term + (kRowsFirst ? second : first);
-  if constexpr (kAlongTerms) {
-    ptx::ldmatrix(fragment, tile + mma_chunk_of<true>(row_of_matrix + line, term_of_matrix));
+  if constexpr (kAlongTerms || sizeof(T) == 2) {
+    const int first = lane / 8 % 2, second = lane / 16, line = lane & 7;
+    const int row_of_matrix = row + (kRowsFirst ? first : second) * 8;
+    const int term_of_matrix = term + (kRowsFirst ? second : first) * kMmaChunk<T>;
+    if constexpr (kAlongTerms) {
+      ptx::ldmatrix(fragment, tile + mma_chunk_of<T, true>(row_of_matrix + line, term_of_matrix));
+    } else {
+      ptx::ldmatrix_transposed(fragment,
+                               tile + mma_chunk_of<T, false>(row_of_matrix, term_of_matrix + line));
+    }
   } else {
-    ptx::ldmatrix_transposed(fragment,
-                             tile + mma_chunk_of<false>(row_of_matrix, term_of_matrix + line));
+    const int line = lane % 4, word = lane / 4;  // 8 rows of 4 terms: 32 words in as many banks
+    const auto place = static_cast<std::uint32_t>(line * kMmaLineBytes + word * 4);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int eight = row / 8 + (kRowsFirst ? i % 2 : i / 2);
+      const int line_of_matrix = eight / 4 * kMmaTerms<T> + term + (kRowsFirst ? i / 2 : i % 2) * 4;
+      const int swizzled = line_of_matrix * kMmaLineBytes + ((eight % 4 ^ line) << 5);
+      fragment[i] = ptx::load_shared(tile + place + static_cast<std::uint32_t>(swizzled));
+    }
+  }
+  if constexpr (sizeof(T) == 4) {
+#pragma unroll
+    for (std::uint32_t& bits : fragment) bits = ptx::round_to_tf32(__uint_as_float(bits));
   }
 }
 
@@ -60,6 +88,10 @@ __device__ __forceinline__ void mma(__nv_bfloat16, float (&d)[4], const std::uin
 __device__ __forceinline__ void mma(__half, float (&d)[4], const std::uint32_t (&a)[4],
                                     const std::uint32_t (&b)[2]) {
   ptx::mma_m16n8k16_f16(d, a, b);
+}
+__device__ __forceinline__ void mma(float, float (&d)[4], const std::uint32_t (&a)[4],
+                                    const std::uint32_t (&b)[2]) {
+  ptx::mma_m16n8k8_tf32(d, a, b);
 }
 
 // kM x kN sums of a warp, spread over its lanes.
@@ -72,16 +104,16 @@ struct MmaSums {
   template <bool kAAlongTerms, bool kBAlongTerms>
   __device__ __forceinline__ void multiply(std::uint32_t a, std::uint32_t b, int row, int column) {
 #pragma unroll
-    for (int term = 0; term < kMmaTerms; term += 16) {
+    for (int term = 0; term < kMmaTerms<T>; term += 2 * kMmaChunk<T>) {
       std::uint32_t left[kM / 16][4], right[kN / 8][2];
 #pragma unroll
       for (int i = 0; i < kM / 16; ++i) {
-        load_mma_fragment<kAAlongTerms, true>(left[i], a, row + i * 16, term);
+        load_mma_fragment<T, kAAlongTerms, true>(left[i], a, row + i * 16, term);
       }
 #pragma unroll
       for (int j = 0; j < kN / 16; ++j) {
         std::uint32_t pair[4];
-        load_mma_fragment<kBAlongTerms, false>(pair, b, column + j * 16, term);
+        load_mma_fragment<T, kBAlongTerms, false>(pair, b, column + j * 16, term);
 #pragma unroll
         for (int r = 0; r < 4; ++r) right[j * 2 + r / 2][r % 2] = pair[r];
       }

@@ -123,6 +123,21 @@ TEST(Precision, CastsIntoMatrixOpsAndBackAtTheBorder) {
             "output activation = %6\n"
             "output loss = %5\n");
   EXPECT_EQ(join(apply_precision(graph, Precision::f32)), join(graph));
+  EXPECT_EQ(join(apply_precision(graph, Precision::tf32)), join(graph));
+}
+
+TEST(Precision, MatrixOpsOfF16StayThere) {
+  Graph graph;
+  const Value x = cast(graph.input("x", {2}), DType::f16);
+  graph.output("y", scale(x, {.precision = PrecisionClass::matrix}));
+  EXPECT_EQ(join(apply_precision(graph, Precision::bf16)), join(graph));
+}
+
+TEST(Precision, Names) {
+  for (const char* name : {"auto", "f32", "tf32", "bf16"}) {
+    EXPECT_EQ(name_of(parse_precision(name)), name);
+  }
+  EXPECT_THROW(parse_precision("f16"), InvalidArgument);
 }
 
 TEST(Precision, StateKeepsItsType) {

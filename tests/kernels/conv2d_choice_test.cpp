@@ -36,6 +36,27 @@ TEST(Conv2dChoice, F32IsPlain) {
   EXPECT_EQ(choice(Conv2dDirection::backward_weights, p, DType::f32), "plain 64x64, 48 splits");
 }
 
+// Channels in fours; half as many terms a step, and one block of the largest tile where operands
+// are read by words.
+TEST(Conv2dChoice, Tf32WhereItIsAllowed) {
+  const auto tf32 = [](Conv2dDirection direction, const Conv2dProblem& p) {
+    return join(choose_conv2d({direction, p, DType::f32, kA100, true}));
+  };
+  const auto forward = Conv2dDirection::forward, data = Conv2dDirection::backward_data,
+             weights = Conv2dDirection::backward_weights;
+  const Conv2dProblem p = problem({64, 32, 32, 64}, {64, 3, 3, 64}, {.padding = 1});
+  EXPECT_EQ(tf32(forward, p), "mma 128x64");
+  EXPECT_EQ(tf32(data, p), "mma 128x64");
+  EXPECT_EQ(tf32(weights, p).substr(0, 3), "mma");
+  const Conv2dProblem large = problem({128, 56, 56, 128}, {256, 3, 3, 128}, {.padding = 1});
+  EXPECT_EQ(tf32(forward, large), "mma 128x128");
+  EXPECT_EQ(tf32(data, large), "mma 128x64");
+  const Conv2dProblem fours = problem({4, 8, 8, 12}, {20, 3, 3, 12});
+  EXPECT_EQ(tf32(weights, fours).substr(0, 3), "mma");
+  EXPECT_EQ(tf32(forward, problem({4, 8, 8, 6}, {8, 3, 3, 6})), "plain 64x64");
+  EXPECT_EQ(tf32(forward, problem({4, 8, 8, 3}, {8, 3, 3, 3})), "few_channels");
+}
+
 TEST(Conv2dChoice, PlainSplitsOnlyLongSums) {
   const Shape w = {64, 3, 3, 64};
   const auto plain = [&](std::int64_t images) {

@@ -32,6 +32,9 @@ class ChosenConv2dOp final : public Op {
   TensorType output_;
 };
 
+// Narrow types, and f32 whose factors are rounded to tf32.
+constexpr DType kMmaDtypes[] = {DType::bf16, DType::f16, DType::f32};
+
 struct MmaCase {
   std::string name;
   Conv2dDirection direction;
@@ -51,6 +54,9 @@ const Conv2dCase kGeometries[] = {
     {"groups", 1, 5, 6, 48, 32, 2, 2, 1, 1, 1, 1, 1, 1, 2},
     {"deep", 1, 3, 3, 72, 40, 3, 3, 1, 1, 1, 1},
 };
+
+// tf32 takes channels in fours.
+const Conv2dCase kFours = {"fours", 1, 6, 5, 12, 20, 3, 2, 2, 1, 1, 1};
 
 // Forward takes any number of filters.
 const Conv2dCase kOddFilters = {"odd_filters", 1, 5, 7, 16, 13, 3, 3, 1, 1, 1, 1};
@@ -94,6 +100,7 @@ std::vector<MmaCase> mma_cases(std::initializer_list<Conv2dDirection> directions
       add(kGeometries[2], 2);
       add(kGeometries[4], 2);
       if (direction == Conv2dDirection::forward) add(kOddFilters, 3);
+      add(kFours, 1);
     }
   }
   return cases;
@@ -118,21 +125,35 @@ class Conv2dMma : public DeviceTest<MmaCase> {
                                                              .choice = test.choice},
                                             output);
   }
+  static Conv2dData as_seen(const Conv2dData& data) {
+    return data.x.dtype() == DType::f32 ? data.as_tf32() : data;
+  }
+  // Whether the kernels take the case in this type.
+  static bool takes(DType dtype) {
+    return dtype == DType::f32 || GetParam().conv.name != kFours.name;
+  }
 };
 
 TEST_P(Conv2dMma, MatchesReference) {
   const MmaCase& test = GetParam();
-  for (const DType dtype : {DType::bf16, DType::f16}) {
-    ASSERT_TRUE(cuda::conv2d_mma_takes({test.direction, problem(), dtype, gpu_of(device())}));
+  for (const DType dtype : kMmaDtypes) {
+    const cuda::Conv2dQuery query{.direction = test.direction,
+                                  .problem = problem(),
+                                  .dtype = dtype,
+                                  .gpu = gpu_of(device()),
+                                  .allows_tf32 = true};
+    ASSERT_EQ(cuda::conv2d_mma_takes(query), takes(dtype));
+    if (!takes(dtype)) continue;
     const Conv2dData data(test.conv, dtype);
     const bool is_forward = test.direction == Conv2dDirection::forward;
     const bool is_data = test.direction == Conv2dDirection::backward_data;
     const Tensor got =
         run_on(device(), op(dtype),
                {is_data ? data.dy : data.x, is_forward || is_data ? data.w : data.dy});
-    const Expected want = is_forward ? expected_y(test.conv, data)
-                          : is_data  ? expected_dx(test.conv, data)
-                                     : expected_dw(test.conv, data);
+    const Conv2dData seen = as_seen(data);
+    const Expected want = is_forward ? expected_y(test.conv, seen)
+                          : is_data  ? expected_dx(test.conv, seen)
+                                     : expected_dw(test.conv, seen);
     EXPECT_TRUE(close_to(got, want.values, want.bounds)) << dtype;
   }
 }
@@ -141,11 +162,14 @@ class Conv2dMmaForward : public Conv2dMma {};
 
 TEST_P(Conv2dMmaForward, BiasAndReluMatchReference) {
   const MmaCase& test = GetParam();
-  const Conv2dData data(test.conv, DType::bf16);
   const Tensor bias = random_tensor({test.conv.out_channels}, DType::f32, 4);
-  const Tensor got = run_on(device(), op(DType::bf16, Activation::relu), {data.x, data.w, bias});
-  const Expected want = expected_relu(test.conv, data, bias);
-  EXPECT_TRUE(close_to(got, want.values, want.bounds));
+  for (const DType dtype : {DType::bf16, DType::f32}) {
+    if (!takes(dtype)) continue;
+    const Conv2dData data(test.conv, dtype);
+    const Tensor got = run_on(device(), op(dtype, Activation::relu), {data.x, data.w, bias});
+    const Expected want = expected_relu(test.conv, as_seen(data), bias);
+    EXPECT_TRUE(close_to(got, want.values, want.bounds)) << dtype;
+  }
 }
 
 // Where a tensor begins off 16 bytes the plain kernel steps in.

@@ -19,7 +19,8 @@ using cuda::MatmulChoice;
 // matmul by a given algorithm.
 class ChosenMatmulOp final : public Op {
  public:
-  ChosenMatmulOp(const MatmulOp& op, const MatmulChoice& choice) : op_(op), choice_(choice) {}
+  ChosenMatmulOp(const MatmulOp& op, const MatmulChoice& choice, bool allows_tf32)
+      : op_(op), choice_(choice), allows_tf32_(allows_tf32) {}
 
   std::string_view name() const override { return op_.name(); }
   std::string attributes() const override { return join(op_.attributes(), ' ', choice_); }
@@ -29,12 +30,15 @@ class ChosenMatmulOp final : public Op {
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
     const MatmulProblem problem =
         matmul_problem(context.inputs[0].shape, context.inputs[1].shape, op_.options());
-    return cuda::prepare_matmul(problem, op_.activation(), choice_, context);
+    PrepareContext asked = context;
+    asked.allows_tf32 = allows_tf32_;
+    return cuda::prepare_matmul(problem, op_.activation(), choice_, asked);
   }
 
  private:
   MatmulOp op_;
   MatmulChoice choice_;
+  bool allows_tf32_;
 };
 
 struct AlgorithmCase {
@@ -45,6 +49,7 @@ struct AlgorithmCase {
   MatmulChoice choice;
   bool has_bias = false;
   std::int64_t offset = 0;  // bytes by which all tensors miss their alignment
+  bool allows_tf32 = false;
 };
 ENGINE_TEST_CASE_PRINTS_NAME(AlgorithmCase)
 
@@ -57,7 +62,7 @@ constexpr MatmulChoice mma(int tile, int splits = 1) {
 constexpr MatmulOptions kNN{}, kTN{.transpose_a = true}, kNT{.transpose_b = true},
     kTT{.transpose_a = true, .transpose_b = true}, kNNToF32{.f32_output = true},
     kTNToF32{.transpose_a = true, .f32_output = true};
-constexpr DType kF32 = DType::f32, kBf16 = DType::bf16;
+constexpr DType kF32 = DType::f32, kBf16 = DType::bf16, kF16 = DType::f16;
 
 const AlgorithmCase kPlainCases[] = {
     {"large_tile", 128, 16, 128, kNN, kF32, plain(128)},
@@ -103,6 +108,42 @@ const AlgorithmCase kMmaCases[] = {
     {"splits", 40, 640, 48, kNT, kBf16, mma(64, 5), true},
     {"splits_uneven_to_f32", 30, 300, 34, kTNToF32, kBf16, mma(64, 3)},
     {"large_splits", 130, 200, 136, kNT, kBf16, mma(128, 4), true},
+    {"f16_large_nn", 136, 72, 144, kNN, kF16, mma(128), true},
+    {"f16_large_tn", 136, 72, 144, kTN, kF16, mma(128)},
+    {"f16_large_nt", 136, 200, 136, kNT, kF16, mma(128), true},
+    {"f16_large_tt", 136, 72, 144, kTT, kF16, mma(128)},
+    {"f16_small_nn", 72, 136, 80, kNN, kF16, mma(64), true},
+    {"f16_small_tn", 72, 328, 80, kTN, kF16, mma(64)},
+    {"f16_small_nt_odd", 63, 65, 67, kNT, kF16, mma(64), true},
+    {"f16_small_tt", 72, 136, 80, kTT, kF16, mma(64)},
+    {"f16_to_f32", 40, 130, 50, kNNToF32, kF16, mma(64), true},
+    {"f16_splits", 40, 640, 48, kNT, kF16, mma(64, 5), true},
+    {"f16_unaligned", 40, 64, 48, kNT, kF16, mma(64), true, 4},
+};
+
+// f32 rounded to tf32: 32 terms at a time.
+const AlgorithmCase kTf32Cases[] = {
+    {"large_tile", 128, 32, 128, kNT, kF32, mma(128)},
+    {"large_nn_edges", 132, 36, 140, kNN, kF32, mma(128), true},
+    {"large_tn_edges", 132, 100, 140, kTN, kF32, mma(128)},
+    {"large_nt_edges", 260, 132, 132, kNT, kF32, mma(128), true},
+    {"large_tt_edges", 132, 36, 140, kTT, kF32, mma(128)},
+    {"large_odd", 129, 65, 131, kNT, kF32, mma(128), true},
+    {"small_tile", 64, 32, 64, kNN, kF32, mma(64)},
+    {"small_nn", 68, 68, 76, kNN, kF32, mma(64), true},
+    {"small_tn", 68, 260, 76, kTN, kF32, mma(64)},
+    {"small_nt", 68, 164, 76, kNT, kF32, mma(64), true},
+    {"small_tt", 68, 68, 76, kTT, kF32, mma(64)},
+    {"small_odd_nn", 63, 65, 67, kNN, kF32, mma(64)},
+    {"small_odd_tt", 65, 67, 63, kTT, kF32, mma(64), true},
+    {"one_row", 1, 200, 70, kNT, kF32, mma(64), true},
+    {"one_column", 70, 200, 1, kNN, kF32, mma(64), true},
+    {"one_term", 70, 1, 30, kNN, kF32, mma(64)},
+    {"unaligned", 72, 136, 80, kNT, kF32, mma(64), true, 4},
+    {"unaligned_tn", 72, 136, 80, kTN, kF32, mma(64), false, 4},
+    {"splits", 40, 640, 48, kNT, kF32, mma(64, 5), true},
+    {"splits_uneven", 30, 300, 34, kTN, kF32, mma(64, 3)},
+    {"large_splits", 130, 200, 136, kNN, kF32, mma(128, 4), true},
 };
 
 constexpr MatmulChoice kCublasLt{.algorithm = MatmulAlgorithm::cublaslt};
@@ -114,6 +155,10 @@ const AlgorithmCase kCublasLtCases[] = {
     {"to_f32", 24, 40, 56, kTNToF32, kBf16, kCublasLt, true},
     {"odd", 23, 41, 57, kNT, kBf16, kCublasLt, true},
     {"unaligned", 24, 40, 56, kNT, kBf16, kCublasLt, true, 4},
+    {"nn_f16", 24, 40, 56, kNN, kF16, kCublasLt, true},
+    {"tn_f16", 24, 40, 56, kTN, kF16, kCublasLt},
+    {"nt_tf32", 24, 40, 56, kNT, kF32, kCublasLt, true, 0, true},
+    {"unaligned_tf32", 24, 40, 56, kNT, kF32, kCublasLt, true, 4, true},
 };
 
 constexpr MatmulChoice wgmma(int tile, int splits = 1) {
@@ -161,8 +206,13 @@ TEST_P(MatmulAlgorithms, MatchReference) {
   const Tensor a = random_tensor(r.transpose_a ? Shape{c.k, c.m} : Shape{c.m, c.k}, c.in, 1);
   const Tensor b = random_tensor(r.transpose_b ? Shape{c.n, c.k} : Shape{c.k, c.n}, c.in, 2);
   const Tensor bias = random_tensor({c.n}, DType::f32, 3);
-  auto want = reference::matmul(r, to_doubles(a), to_doubles(b));
-  auto magnitude = reference::matmul(r, absolute(to_doubles(a)), absolute(to_doubles(b)));
+  const bool is_mma = c.choice.algorithm == MatmulAlgorithm::mma;
+  const auto factors = [&](const Tensor& x) {
+    return is_mma && c.in == kF32 ? rounded_to_tf32(to_doubles(x)) : to_doubles(x);
+  };
+  const auto ad = factors(a), bd = factors(b);
+  auto want = reference::matmul(r, ad, bd);
+  auto magnitude = reference::matmul(r, absolute(ad), absolute(bd));
   for (std::size_t i = 0; c.has_bias && i < want.size(); ++i) {
     const double added = bias.span<float>()[i % c.n];
     want[i] += added;
@@ -170,10 +220,14 @@ TEST_P(MatmulAlgorithms, MatchReference) {
   }
   const DType out = c.options.f32_output ? DType::f32 : c.in;
   // The sums of tensor cores are known to 2^-22 of their terms.
-  if (c.choice.algorithm != MatmulAlgorithm::plain && c.in != DType::f32) {
+  if (c.choice.algorithm != MatmulAlgorithm::plain && (c.in != kF32 || is_mma || c.allows_tf32)) {
     for (double& value : magnitude) value *= 4;
   }
-  const auto bounds = product_bounds(c.k + 1, want, magnitude, out);
+  auto bounds = product_bounds(c.k + 1, want, magnitude, out);
+  // cuBLASLt may round both factors or drop their low bits.
+  for (std::size_t i = 0; c.allows_tf32 && i < bounds.size(); ++i) {
+    bounds[i] += 2 * 0x1p-10 * magnitude[i] / 4;
+  }
   for (const Activation activation : {Activation::none, Activation::relu}) {
     if (activation == Activation::relu) {
       for (double& value : want) value = std::max(value, 0.0);
@@ -181,7 +235,8 @@ TEST_P(MatmulAlgorithms, MatchReference) {
     Graph graph;
     std::vector<Value> inputs{graph.input("a", a.shape(), c.in), graph.input("b", b.shape(), c.in)};
     if (c.has_bias) inputs.push_back(graph.input("bias", bias.shape()));
-    const auto op = std::make_shared<ChosenMatmulOp>(MatmulOp(c.options, activation), c.choice);
+    const auto op =
+        std::make_shared<ChosenMatmulOp>(MatmulOp(c.options, activation), c.choice, c.allows_tf32);
     graph.output("y", graph.add1(op, inputs));
     const auto got =
         interpret(graph, {{"a", a}, {"b", b}, {"bias", bias}}, nullptr, device(), c.offset);
@@ -236,6 +291,7 @@ auto on_gpus(const Cases& cases) {
 INSTANTIATE_TEST_SUITE_P(CublasLt, MatmulAlgorithms, on_gpus(kCublasLtCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Large, MatmulAlgorithms, on_large_gpus(kManyTilesCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Mma, MatmulAlgorithms, on_gpus(kMmaCases), device_case_name);
+INSTANTIATE_TEST_SUITE_P(Tf32, MatmulAlgorithms, on_gpus(kTf32Cases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Wgmma, MatmulAlgorithms, on_gpus(kWgmmaCases), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Plain, MatmulAlgorithms, on_gpus(kPlainCases), device_case_name);
 

@@ -36,6 +36,26 @@ TEST(MatmulChoice, TensorCoresForBf16) {
   EXPECT_EQ(chosen(query), "plain 128x128");
 }
 
+TEST(MatmulChoice, TensorCoresForF16AndForTf32WhereItIsAllowed) {
+  MatmulQuery query = f32_on_a100(4096, 256, 4096);
+  query.in = query.out = DType::f16;
+  EXPECT_EQ(chosen(query), "mma 128x128");
+  query.only = MatmulAlgorithm::plain;  // does not take f16
+  EXPECT_EQ(chosen(query), "mma 128x128");
+  query.only = {};
+  query.gpu = kH100;
+  EXPECT_EQ(chosen(query), "mma 128x128");
+
+  query = f32_on_a100(4096, 256, 4096);
+  query.allows_tf32 = true;
+  EXPECT_EQ(chosen(query), "mma 128x128");
+  query.only = MatmulAlgorithm::plain;
+  EXPECT_EQ(chosen(query), "plain 128x128");
+  query.only = {};
+  query.problem.k = 4096;
+  EXPECT_EQ(chosen(query), "cublaslt");
+}
+
 TEST(MatmulChoice, WgmmaOnHopper) {
   MatmulQuery query = bf16_on_a100(4096, 256, 4096);
   query.gpu = kH100;

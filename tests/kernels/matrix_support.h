@@ -17,6 +17,16 @@ inline std::vector<double> absolute(std::vector<double> values) {
   return values;
 }
 
+// To the 11 significant bits of tf32; halves go away from zero.
+inline std::vector<double> rounded_to_tf32(std::vector<double> values) {
+  for (double& value : values) {
+    int exponent = 0;
+    const double fraction = std::frexp(value, &exponent);
+    value = std::ldexp(std::round(std::ldexp(fraction, 11)), exponent - 11);
+  }
+  return values;
+}
+
 // STYLE.md's bound for sums of at most `terms` products.
 inline std::vector<double> product_bounds(std::int64_t terms, const std::vector<double>& want,
                                           const std::vector<double>& magnitude, DType out) {

@@ -53,6 +53,9 @@ $L__BB0_2:
 """
 
 
+TF32 = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"
+
+
 def quietly(check, *arguments):
     with contextlib.redirect_stdout(io.StringIO()):
         return check(*arguments)
@@ -101,8 +104,7 @@ class Checking(unittest.TestCase):
         self.source.write_text('#include "engine/kernels/cuda/tile.h"\n')
         self.record = {"source": str(self.source), "seconds": 10,
                        "kernels": record_compile.parse_ptxas(PTXAS)[:1],
-                       "instructions": {"80": {"mma.sync.x": 1, "ldmatrix.sync.x": 1,
-                                               "cp.async.cg.x": 1}}}
+                       "instructions": {"80": {TF32: 1, "ldmatrix.sync.x": 1, "cp.async.cg.x": 1}}}
 
     def test_a_good_file(self):
         for check in (checks.spills, checks.instructions, checks.time):
@@ -125,10 +127,11 @@ class Checking(unittest.TestCase):
         self.assertIn("wgmma.mma_async instructions are serialized", serialized)
 
     def test_instructions(self):
-        del self.record["instructions"]["80"]["mma.sync.x"]
-        own, library = checks.instructions([self.record], self.root)
+        del self.record["instructions"]["80"][TF32]
+        own, library, tf32 = checks.instructions([self.record], self.root)
         self.assertIn("includes ptx/mma.h, but its PTX for 80 holds no mma.sync", own)
         self.assertIn("no file's PTX for 80 holds mma.sync", library)
+        self.assertIn("no file's PTX for 80 holds mma.sync.aligned.m16n8k8.row.col.f32.tf32", tf32)
 
     def test_instructions_of_later_architectures(self):
         self.source.write_text('#include "engine/kernels/cuda/ptx/wgmma.h"\n')

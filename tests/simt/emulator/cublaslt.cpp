@@ -1,14 +1,17 @@
+#include <bit>
 #include <cstring>
 
 #include <cublasLt.h>
 
 #include "device_heap.h"
+#include "number_formats.h"
 #include "runtime_state.h"
 #include "shadow.h"
 
-// The plain twin of what the engine calls of cuBLASLt: column-major products of f32 or bf16 with
-// f32 sums, enqueued like any other work. Descriptors are told apart from memory that was never
-// initialised; everything that the twin does not know, it refuses.
+// The plain twin of what the engine calls of cuBLASLt: column-major products of f32, bf16 or f16
+// with f32 sums, enqueued like any other work. Where tf32 is allowed, it drops the low bits.
+// Descriptors are told apart from memory that was never initialised; everything that the twin does
+// not know, it refuses.
 namespace engine::simt {
 namespace {
 
@@ -17,6 +20,7 @@ constexpr std::size_t kWorkspace = 1024;  // bytes; used, so that one too small 
 
 struct Product {
   std::uint64_t magic;
+  bool is_tf32;
   cublasOperation_t transpose_a, transpose_b;
   cublasLtEpilogue_t epilogue;
   const float* bias;
@@ -45,12 +49,16 @@ struct Matrix {
     const std::int64_t index =
         is_transposed ? column + row * layout.line : row + column * layout.line;
     if (layout.type == CUDA_R_32F) return reinterpret_cast<const float*>(data)[index];
+    if (layout.type == CUDA_R_16F)
+      return __half2float(reinterpret_cast<const __half*>(data)[index]);
     return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(data)[index]);
   }
   void set(std::int64_t row, std::int64_t column, float value) const {
     const std::int64_t index = row + column * layout.line;
     if (layout.type == CUDA_R_32F) {
       reinterpret_cast<float*>(data)[index] = value;
+    } else if (layout.type == CUDA_R_16F) {
+      reinterpret_cast<__half*>(data)[index] = __float2half_rn(value);
     } else {
       reinterpret_cast<__nv_bfloat16*>(data)[index] = __float2bfloat16_rn(value);
     }
@@ -67,8 +75,9 @@ struct Matrix {
 };
 
 bool is_known(const Layout& layout) {
-  return layout.magic == kLayout && (layout.type == CUDA_R_32F || layout.type == CUDA_R_16BF) &&
-         layout.line >= layout.rows;
+  const bool is_typed =
+      layout.type == CUDA_R_32F || layout.type == CUDA_R_16BF || layout.type == CUDA_R_16F;
+  return layout.magic == kLayout && is_typed && layout.line >= layout.rows;
 }
 
 // Inner extents agree, and D is as large as the product.
@@ -90,7 +99,12 @@ cudaError_t multiply(const Product& product, const Matrix& a, const Matrix& b, c
   for (std::int64_t column = 0; column < d.layout.columns; ++column) {
     for (std::int64_t row = 0; row < d.layout.rows; ++row) {
       float sum = 0;
-      for (std::int64_t term = 0; term < terms; ++term) sum += a.at(row, term) * b.at(term, column);
+      for (std::int64_t term = 0; term < terms; ++term) {
+        const float left = a.at(row, term), right = b.at(term, column);
+        sum += product.is_tf32 ? tf32(std::bit_cast<std::uint32_t>(left)) *
+                                     tf32(std::bit_cast<std::uint32_t>(right))
+                               : left * right;
+      }
       if (product.epilogue == CUBLASLT_EPILOGUE_BIAS) sum += product.bias[row];
       d.set(row, column, sum);
     }
@@ -120,8 +134,12 @@ const char* cublasLtGetStatusString(cublasStatus_t status) {
 
 cublasStatus_t cublasLtMatmulDescInit_internal(cublasLtMatmulDesc_t product, size_t,
                                                cublasComputeType_t compute, cudaDataType_t scale) {
-  if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
-  as<Product>(product) = {kProduct, CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, nullptr};
+  const bool is_tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+  if ((compute != CUBLAS_COMPUTE_32F && !is_tf32) || scale != CUDA_R_32F) {
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  }
+  as<Product>(product) = {kProduct, is_tf32, CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT,
+                          nullptr};
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t product,

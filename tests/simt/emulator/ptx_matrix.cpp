@@ -8,7 +8,8 @@
 #include "runtime_state.h"
 #include "simt/ptx_operations.h"
 
-// ldmatrix, stmatrix and mma.sync: the last lane does the work of its warp.
+// ldmatrix, stmatrix and mma.sync: the last lane does the work of its warp. ld.shared is each
+// lane's own.
 namespace engine::simt {
 namespace {
 
@@ -149,6 +150,18 @@ void multiply_fragments(Warp* warp, std::uint32_t) {
 }
 
 }  // namespace
+
+std::uint32_t load_shared(std::uint32_t address, Location where) {
+  std::uint32_t word = 0;
+  if (address % sizeof word) {
+    fail("misaligned", "ld.shared address 0x%x is not 4-byte aligned, at %s:%d", address,
+         file_name(where.file), where.line);
+  }
+  const void* const p = shared_pointer(address);
+  if (access_checks) check_access(p, sizeof word, Access::kRead, __builtin_return_address(0));
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
 
 void ldmatrix(std::uint32_t* registers, std::uint32_t address, int matrices, bool transposed,
               Location where) {

@@ -117,7 +117,7 @@ TEST_F(SteadyState, AStepIsOneGraphLaunchOnTheCallersStream) {
 
 // A net with convolution, product and Adam, in each precision.
 TEST_F(SteadyState, SoIsAStepOfAWholeNet) {
-  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+  for (const Precision precision : {Precision::f32, Precision::tf32, Precision::bf16}) {
     SCOPED_TRACE(name_of(precision));
     const TrainingModel model;
     Store store(Device::cuda(), {.seed = 3});

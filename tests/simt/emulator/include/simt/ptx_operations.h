@@ -13,6 +13,7 @@ void cp_async(std::uint32_t destination, const void* source, std::uint32_t bytes
 void cp_async_commit();
 void cp_async_wait(std::uint32_t pending);
 
+std::uint32_t load_shared(std::uint32_t address, Location where);
 void ldmatrix(std::uint32_t* registers, std::uint32_t address, int matrices, bool transposed,
               Location where);
 void stmatrix(const std::uint32_t* registers, std::uint32_t address, int matrices, bool transposed,
