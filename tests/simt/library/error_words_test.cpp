@@ -9,6 +9,7 @@
 #include "engine/core/structural_ops.h"
 #include "engine/kernels/build_description.h"
 #include "engine/kernels/compile.h"
+#include "engine/kernels/cuda/tensor_map.h"
 #include "engine/kernels/random.h"
 
 namespace engine {
@@ -200,6 +201,19 @@ TEST_F(ErrorWords, PtxThatTheDriverCannotCompile) {
             words(cudaErrorUnsupportedPtxVersion));
   expect_in("the driver's PTX compiler (libnvidia-ptxjitcompiler) is missing",
             words(cudaErrorJitCompilerNotFound));
+}
+
+TEST_F(ErrorWords, TensorMapThatTheDriverRefuses) {
+  const cuda::TensorMapEncoder encode;
+  const auto* const unaligned = reinterpret_cast<const void*>(0x1008);
+  const cuda::TensorMapShape<2> shape{.sizes = {72, 40}, .box = {64, 32}};
+  EXPECT_EQ(
+      first_line(text_of<CudaError>([&] { encode(unaligned, shape); })),
+      "cuda: cuTensorMapEncodeTiled takes no bf16 tensor of 72 x 40 at 0x1008 in boxes of 64 x "
+      "32 (innermost first): error 1");
+  ASSERT_EQ(simt::reports().size(), 1u);
+  expect_in("the address is not 16-byte aligned", simt::reports()[0].text);
+  simt::reset();
 }
 
 }  // namespace
