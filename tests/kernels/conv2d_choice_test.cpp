@@ -50,7 +50,7 @@ TEST(Conv2dChoice, Tf32WhereItIsAllowed) {
   EXPECT_EQ(tf32(weights, p).substr(0, 3), "mma");
   const Conv2dProblem large = problem({128, 56, 56, 128}, {256, 3, 3, 128}, {.padding = 1});
   EXPECT_EQ(tf32(forward, large), "mma 128x128");
-  EXPECT_EQ(tf32(data, large), "mma 128x64");
+  EXPECT_EQ(tf32(data, large), "mma 128x128");
   const Conv2dProblem fours = problem({4, 8, 8, 12}, {20, 3, 3, 12});
   EXPECT_EQ(tf32(weights, fours).substr(0, 3), "mma");
   EXPECT_EQ(tf32(forward, problem({4, 8, 8, 6}, {8, 3, 3, 6})), "plain 64x64");
