@@ -1,17 +1,14 @@
 """The memory that the style_transfer binary plans, beside what it takes."""
 import os
-import subprocess
 import unittest
 
 import style_case
-from style_case import BINARY, Case
+from style_case import Case
 
 ONE_STEP = ["-o", "out.png", "--iterations", "1", "--scales", "1", "--threads", "1"]
-IS_SANITIZED = b"sanitizers:" in subprocess.run([BINARY, "--version"], check=True,
-                                                stdout=subprocess.PIPE).stdout
 
 
-@unittest.skipIf(IS_SANITIZED, "sanitizers take memory of their own")
+@style_case.measures_memory
 class Memory(Case):
     def test_the_memory_figure_is_the_peak(self):
         wide = style_case.pictures.png(1600, 160, lambda x, y: (x % 256, y, (x * y) % 256))
@@ -32,6 +29,11 @@ class Memory(Case):
         size = text.split("--size ")[-1].split()[0]
         result = self.makes(*arguments, "--size", size)
         self.assertLess(result["memory_peak_gib"], 0.25 * 1.02)
+
+    def test_what_cannot_fit_is_refused(self):
+        self.fails(["scene:18", "pattern:waves", *ONE_STEP, "--size", "2048", "--memory", "0.5"],
+                   "the largest that fits is --size", 1)
+        self.assertFalse(os.path.exists(self.path("runs")))
 
     def test_nothing_may_fit(self):
         self.write("wide.png", style_case.pictures.png(1600, 160, lambda x, y: (x % 256, y, 9)))

@@ -41,7 +41,6 @@ class Refuses(Case):
             (base + ["--scales", "4"], "good.png at 6 pixels: ", 2),
             (["--resume", "x", "--size", "64"], "--size excludes --resume", 2),
             (base + ["--resume"], "content excludes --resume", 2),
-            (base[:4] + ["--size", "2048", "--memory", "0.5"], "the largest that fits is --size", 1),
             (["--resume", "nowhere"], "is no run folder", 2),
         ]
         for arguments, message, code in table:
