@@ -41,19 +41,6 @@ SafetensorsFile content_of(const Store& store, const std::string& json, RoleFilt
   return file;
 }
 
-std::filesystem::path previous_of(const std::filesystem::path& path) {
-  return path.string() + ".previous";
-}
-
-bool is_whole(const std::filesystem::path& path) {
-  try {
-    read_safetensors_metadata(path);
-    return true;
-  } catch (const IoError&) {
-    return false;
-  }
-}
-
 const std::string& metadata_of(const std::map<std::string, std::string>& metadata,
                                const std::filesystem::path& path, const char* key) {
   const auto found = metadata.find(key);
@@ -117,9 +104,7 @@ std::string load(Store& store, const std::filesystem::path& path, RoleFilter wan
 
 void save_checkpoint(const Store& store, const std::filesystem::path& path,
                      const std::string& json) {
-  AtomicFile out(path);
-  write_safetensors(out, content_of(store, json, is_any));
-  out.commit({.previous = is_whole(path) ? previous_of(path) : std::filesystem::path()});
+  write_safetensors_keeping_previous(path, content_of(store, json, is_any));
 }
 
 std::string load_checkpoint(Store& store, const std::filesystem::path& path) {

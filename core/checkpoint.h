@@ -11,9 +11,8 @@ namespace engine {
 // counters (so seed, step and rings too). Metadata "engine" holds the caller's JSON, "roles" the
 // role of each entry. Training that resumes from it equals training that never stopped.
 
-// Writes `path` atomically and keeps the file that was there as `path` + ".previous", unless that
-// file is damaged: then a whole ".previous" stays. So one of the two is whole at every moment.
-// Throws IoError; both files are as before then.
+// Writes `path` and keeps what was there, as write_safetensors_keeping_previous() does. Throws
+// IoError; both files are as before then.
 void save_checkpoint(const Store& store, const std::filesystem::path& path,
                      const std::string& json = "{}");
 

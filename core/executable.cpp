@@ -17,8 +17,7 @@ void Executable::Impl::check_ready() const {
   }
   ENGINE_CHECK(!is_frozen || version == store.version(),
                "run: parameters or statistics changed after this executable was compiled with "
-               "frozen ones; "
-               "compile it again");
+               "frozen ones; compile it again");
 }
 
 void Executable::Impl::run_step(const Stream& stream) {

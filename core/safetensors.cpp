@@ -162,6 +162,15 @@ std::span<const std::uint8_t> bytes_of(const void* data, std::size_t count) {
   return {static_cast<const std::uint8_t*>(data), count};
 }
 
+bool is_whole(const std::filesystem::path& path) {
+  try {
+    read_safetensors_metadata(path);
+    return true;
+  } catch (const IoError&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 const Tensor* SafetensorsFile::find(std::string_view name) const {
@@ -218,6 +227,24 @@ void write_safetensors(const std::filesystem::path& path, const SafetensorsFile&
   AtomicFile out(path);
   write_safetensors(out, file);
   out.commit();
+}
+
+void write_safetensors_keeping_previous(const std::filesystem::path& path,
+                                        const SafetensorsFile& file) {
+  AtomicFile out(path);
+  write_safetensors(out, file);
+  out.commit({.previous = is_whole(path) ? previous_of(path) : std::filesystem::path()});
+}
+
+std::filesystem::path previous_of(const std::filesystem::path& path) {
+  return path.string() + ".previous";
+}
+
+std::filesystem::path newest_safetensors(const std::filesystem::path& path) {
+  const std::filesystem::path previous = previous_of(path);
+  std::error_code error;
+  if (!std::filesystem::exists(path, error) && !std::filesystem::exists(previous, error)) return {};
+  return is_whole(path) || !is_whole(previous) ? path : previous;
 }
 
 }  // namespace engine

@@ -43,4 +43,12 @@ std::map<std::string, std::string> read_safetensors_metadata(const std::filesyst
 void write_safetensors(const std::filesystem::path& path, const SafetensorsFile& file);
 void write_safetensors(AtomicFile& out, const SafetensorsFile& file);  // does not commit
 
+// The same, and keeps the file that was there as previous_of(path), unless that file is damaged:
+// then a whole previous one stays. So one of the two is whole at every moment.
+void write_safetensors_keeping_previous(const std::filesystem::path& path,
+                                        const SafetensorsFile& file);
+std::filesystem::path previous_of(const std::filesystem::path& path);  // `path` + ".previous"
+// `path`, or previous_of(path) where only that one is whole; empty where neither exists.
+std::filesystem::path newest_safetensors(const std::filesystem::path& path);
+
 }  // namespace engine

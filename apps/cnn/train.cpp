@@ -15,6 +15,7 @@
 #include "engine/apps/run/unused_gpu.h"
 #include "engine/core/checkpoint.h"
 #include "engine/core/cpu_info.h"
+#include "engine/core/safetensors.h"
 
 namespace engine::apps::cnn {
 namespace fs = std::filesystem;
@@ -108,10 +109,7 @@ class TrainRun {
   }
 
   nlohmann::json resumed_state() const {
-    std::error_code error;
-    const bool found = fs::exists(folder_->checkpoint(), error) ||
-                       fs::exists(folder_->checkpoint().string() + ".previous", error);
-    if (!found) return nullptr;
+    if (newest_safetensors(folder_->checkpoint()).empty()) return nullptr;
     Store scratch(Device::cpu());
     return nlohmann::json::parse(load_newest_checkpoint(scratch, folder_->checkpoint()));
   }

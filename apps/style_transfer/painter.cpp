@@ -46,19 +46,6 @@ bool is_encoder(const Store::Entry& entry) {
   return entry.name.starts_with("features.");
 }
 
-std::filesystem::path previous_of(const std::filesystem::path& path) {
-  return path.string() + ".previous";
-}
-
-bool is_whole(const std::filesystem::path& path) {
-  try {
-    read_safetensors_metadata(path);
-    return true;
-  } catch (const IoError&) {
-    return false;
-  }
-}
-
 }  // namespace
 
 Graph step_graph(const StyleSettings& settings, const Objective& objective, const Shape& shape,
@@ -169,9 +156,7 @@ void Painter::save(const std::filesystem::path& path, const std::string& json) c
   state["first_step"] = first_step_;
   state["gradient_descent_rate"] = gradient_descent_rate_;
   file.metadata["style_transfer"] = state.dump();
-  AtomicFile out(path);
-  write_safetensors(out, file);
-  out.commit({.previous = is_whole(path) ? previous_of(path) : std::filesystem::path()});
+  write_safetensors_keeping_previous(path, file);
 }
 
 void Painter::restore(const std::filesystem::path& path) {
@@ -185,14 +170,6 @@ void Painter::restore(const std::filesystem::path& path) {
     }
     entry.tensor.copy_from(*saved);
   }
-}
-
-std::filesystem::path newest_checkpoint(const std::filesystem::path& path) {
-  std::error_code error;
-  const bool exists =
-      std::filesystem::exists(path, error) || std::filesystem::exists(previous_of(path), error);
-  if (!exists) return {};
-  return is_whole(path) || !is_whole(previous_of(path)) ? path : previous_of(path);
 }
 
 std::string saved_json(const std::filesystem::path& path) {

@@ -60,9 +60,6 @@ class Painter {
 Graph step_graph(const StyleSettings& settings, const Objective& objective, const Shape& image,
                  std::int64_t total_steps);
 
-// What save() left: `path`, or the file before it where that is missing or damaged; empty where
-// there is neither.
-std::filesystem::path newest_checkpoint(const std::filesystem::path& path);
 // The JSON that save() was given, with "first_step" and "gradient_descent_rate".
 std::string saved_json(const std::filesystem::path& path);
 

@@ -19,6 +19,7 @@
 #include "engine/apps/style_transfer/report.h"
 #include "engine/apps/style_transfer/timing.h"
 #include "engine/core/cpu_info.h"
+#include "engine/core/safetensors.h"
 
 namespace engine::apps::style_transfer {
 namespace fs = std::filesystem;
@@ -109,7 +110,7 @@ class StyleRun {
       }
       Painter painter(settings_, inputs_->objective(), inputs_->targets_at(scales_[i].size), from);
       precision_ = painter.precision();
-      if (is_resumed) painter.restore(newest_checkpoint(folder_->checkpoint()));
+      if (is_resumed) painter.restore(newest_safetensors(folder_->checkpoint()));
       paint(painter, i, progress);
       if (i + 1 < scales_.size())
         start = painter.next_scale(inputs_->content_shape(scales_[i + 1].size));
@@ -127,7 +128,7 @@ class StyleRun {
   }
 
   nlohmann::json resumed_state() const {
-    const fs::path checkpoint = newest_checkpoint(folder_->checkpoint());
+    const fs::path checkpoint = newest_safetensors(folder_->checkpoint());
     return checkpoint.empty() ? nlohmann::json() : nlohmann::json::parse(saved_json(checkpoint));
   }
 

@@ -242,13 +242,9 @@ Gpu gpu_of(const Device& device) {
 
 std::int64_t free_bytes_of(const Device& device) {
   ENGINE_CHECK(device.is_cuda(), device, " is no GPU");
-  int before = 0;
-  ENGINE_CUDA_CHECK(cudaGetDevice(&before));
-  ENGINE_CUDA_CHECK(cudaSetDevice(device.index()));
-  std::size_t free_bytes = 0;
-  std::size_t total_bytes = 0;
+  const DeviceGuard guard(device.index());
+  std::size_t free_bytes = 0, total_bytes = 0;
   ENGINE_CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
-  ENGINE_CUDA_CHECK(cudaSetDevice(before));
   return static_cast<std::int64_t>(free_bytes);
 }
 

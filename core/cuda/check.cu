@@ -37,8 +37,7 @@ std::string words_for(cudaError_t error) {
              "(ENGINE_CUDA_ARCHITECTURES)";
     case cudaErrorJitCompilerNotFound:
       return "the driver's PTX compiler (libnvidia-ptxjitcompiler) is missing: install it, or "
-             "build "
-             "for this GPU (ENGINE_CUDA_ARCHITECTURES)";
+             "build for this GPU (ENGINE_CUDA_ARCHITECTURES)";
     case cudaErrorMemoryAllocation:
       return "out of memory on the GPU";
     default:

@@ -5,7 +5,8 @@
 namespace engine::cuda {
 
 // What the library calls of cuBLASLt. It is loaded by the first product that wants it: linked, it
-// would cost every process 200 MiB and a twentieth of a second at its start, GPU or not.
+// cost every process 207 MiB and 0.07 s at its start, GPU or not (`style_transfer --version`, CUDA
+// 13.0, AMD EPYC Zen 4).
 struct CublasLt {
   decltype(&cublasLtCreate) create = nullptr;
   decltype(&cublasLtDestroy) destroy = nullptr;
