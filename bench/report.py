@@ -12,7 +12,7 @@ import math
 import pathlib
 import sys
 
-from roofline import CLASSES, CLASS_WORDS, rate_words, roofline
+from roofline import CLASSES, CLASS_WORDS, DTYPES, rate_words, roofline
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -139,9 +139,10 @@ def section(name, device, picture):
         text.append("\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in header.items()) + "\n")
     if device["ceilings"]:
         c = device["ceilings"]
-        text.append(f"Measured in the same run: copy {number(c['copy_bytes_per_second'] * 1e-9)} GB/s, "
-                    f"large products {number(c['f32_flops_per_second'] * 1e-12)} (f32) and "
-                    f"{number(c['bf16_flops_per_second'] * 1e-12)} (bf16) TFLOP/s.\n")
+        rates = [f"{number(c[f'{dtype}_flops_per_second'] * 1e-12)} ({dtype})" for dtype in DTYPES
+                 if c[f"{dtype}_flops_per_second"] > 0]
+        text.append(f"Measured in the same run: copy {number(c['copy_bytes_per_second'] * 1e-9)} GB/s"
+                    + (f", large products {', '.join(rates)} TFLOP/s.\n" if rates else ".\n"))
     means = class_means(rows)
     if means:
         text.append("Geometric means of our time over the peer's (below 1: we are faster):\n")

@@ -2,6 +2,8 @@
 import html
 import math
 
+DTYPES = ("f32", "tf32", "bf16", "f16")
+MARKS = {"f32": "square f32", "tf32": "diamond tf32", "bf16": "circle bf16", "f16": "ellipse f16"}
 CLASSES = ("narrow", "small_batch", "large", "other")
 CLASS_WORDS = {"narrow": "first layers and depthwise", "small_batch": "at most 32 images",
                "large": "3x3 and 1x1, more images", "other": "other"}
@@ -67,8 +69,12 @@ def mark(x, y, intensity, rate, row, side):
     fill = colour if side == "engine" else "none"
     title = html.escape(f"{row[side]['name']} {row['name']}: {rate_words(rate)}")
     left, top = x.at(intensity), y.at(rate)
-    shape, place = (("circle", f'cx="{left:.1f}" cy="{top:.1f}" r="4.5"') if row["dtype"] == "bf16" else
-                    ("rect", f'x="{left - 4:.1f}" y="{top - 4:.1f}" width="8" height="8"'))
+    square = f'x="{left - 4:.1f}" y="{top - 4:.1f}" width="8" height="8"'
+    ellipse = f'cx="{left:.1f}" cy="{top:.1f}"'
+    shape, place = {"f32": ("rect", square),
+                    "tf32": ("rect", f'{square} transform="rotate(45 {left:.1f} {top:.1f})"'),
+                    "bf16": ("circle", f'{ellipse} r="4.5"'),
+                    "f16": ("ellipse", f'{ellipse} rx="2.5" ry="6"')}[row["dtype"]]
     return (f'<{shape} {place} fill="{fill}" fill-opacity="0.75" stroke="{colour}"><title>{title}</title>'
             f'</{shape}>')
 
@@ -77,7 +83,7 @@ def roofline(name, device):
     """An SVG: FLOP/s over FLOP/byte of every convolution, under the measured roofs; None without one."""
     rows = [row for row in device["rows"] if row["flops"] > 0 and row["bytes"] > 0]
     copy = device["ceilings"].get("copy_bytes_per_second", 0)
-    roofs = {dtype: device["ceilings"].get(f"{dtype}_flops_per_second", 0) for dtype in ("f32", "bf16")}
+    roofs = {dtype: device["ceilings"].get(f"{dtype}_flops_per_second", 0) for dtype in DTYPES}
     roofs = {dtype: rate for dtype, rate in roofs.items() if rate > 0}
     if not rows or not roofs or copy <= 0:
         return None
@@ -105,6 +111,7 @@ def legend(rows):
         out.append(f'<rect x="{at}" y="32" width="10" height="10" fill="{colour}"/>'
                    f'<text x="{at + 15}" y="42">{words}</text>')
         at += 32 + 7 * len(words)
-    out.append(f'<text x="{WIDTH - RIGHT}" y="42" text-anchor="end">circle bf16, square f32; filled: engine'
+    marks = ", ".join(MARKS[dtype] for dtype in DTYPES if any(row["dtype"] == dtype for row in rows))
+    out.append(f'<text x="{WIDTH - RIGHT}" y="42" text-anchor="end">{marks}; filled: engine'
                + (f", hollow: {html.escape(peer)}" if peer else "") + "</text>")
     return out

@@ -36,20 +36,29 @@ float filled(Fill fill, std::uint32_t word) {
   return 0;
 }
 
+// What a tensor of a row in this mode holds.
+MathMode rounding_of(DType dtype, MathMode math) {
+  if (dtype == DType::bf16) return MathMode::bf16;
+  if (dtype == DType::f16) return MathMode::f16;
+  return dtype == DType::f32 && math == MathMode::tf32 ? MathMode::tf32 : MathMode::f32;
+}
+
 // Splitmix64's mixing (Steele, Lea and Flood 2014) of the element's index; tensors differ by seed.
-std::vector<float> random_values(const TensorType& type, Fill fill, std::uint64_t seed) {
+std::vector<float> random_values(const TensorType& type, Fill fill, std::uint64_t seed,
+                                 MathMode math) {
+  const MathMode rounding = rounding_of(type.dtype, math);
   std::vector<float> values(static_cast<std::size_t>(type.shape.elements()));
   const auto count = static_cast<std::int64_t>(values.size());
 #pragma omp parallel for if (count > 100000)
   for (std::int64_t i = 0; i < count; ++i) {
     const float value = filled(fill, hashed((seed << 40) + static_cast<std::uint64_t>(i)));
-    values[i] = type.dtype == DType::bf16 ? static_cast<float>(BFloat16(value)) : value;
+    values[i] = rounded_to(rounding, value);
   }
   return values;
 }
 
 Tensor on_device(const std::vector<float>& values, const TensorType& type, const Device& device) {
-  if (type.dtype == DType::f32 || type.dtype == DType::bf16) {
+  if (is_floating_point(type.dtype)) {
     return Tensor::from(values, type.shape).to(type.dtype).to(device);
   }
   const Tensor host = Tensor::empty(type.shape, type.dtype, Device::cpu());
@@ -69,13 +78,13 @@ Tensor on_device(const std::vector<float>& values, const TensorType& type, const
 HostTensors random_inputs(const Subject& subject) {
   HostTensors tensors;
   for (std::size_t i = 0; i < subject.inputs.size(); ++i) {
-    tensors.push_back(random_values(subject.inputs[i], subject.fills[i], i));
+    tensors.push_back(random_values(subject.inputs[i], subject.fills[i], i, subject.math));
   }
   return tensors;
 }
 
-Tensor random_tensor(const TensorType& type, std::uint64_t seed) {
-  return on_device(random_values(type, Fill::symmetric, seed), type, Device::cpu());
+Tensor random_tensor(const TensorType& type, std::uint64_t seed, MathMode math) {
+  return on_device(random_values(type, Fill::symmetric, seed, math), type, Device::cpu());
 }
 
 std::int64_t RotatingBuffers::bytes_of(const Subject& subject) {
@@ -135,19 +144,24 @@ std::vector<double> RotatingBuffers::read(std::span<const std::int64_t> elements
 
 std::vector<double> read_elements(const Device& device, const void* data, DType dtype,
                                   std::span<const std::int64_t> elements) {
-  ENGINE_CHECK(dtype == DType::f32 || dtype == DType::bf16, "engine_bench: outputs of ", dtype);
+  ENGINE_CHECK(is_floating_point(dtype), "engine_bench: outputs of ", dtype);
   const std::int64_t size = size_of(dtype);
   Backend& backend = backend_of(device);
   backend.synchronize(device.index(), nullptr);
   std::vector<double> values;
   for (const std::int64_t element : elements) {
     float value = 0;
-    BFloat16 half;
-    void* to = dtype == DType::f32 ? static_cast<void*>(&value) : static_cast<void*>(&half.bits);
+    BFloat16 brain;
+    Float16 half;
+    void* to = dtype == DType::f32    ? static_cast<void*>(&value)
+               : dtype == DType::bf16 ? static_cast<void*>(&brain.bits)
+                                      : static_cast<void*>(&half.bits);
     backend.copy(to, static_cast<const char*>(data) + element * size, size, device.index(),
                  nullptr);
     backend.synchronize(device.index(), nullptr);
-    values.push_back(dtype == DType::f32 ? value : static_cast<float>(half));
+    values.push_back(dtype == DType::f32    ? value
+                     : dtype == DType::bf16 ? static_cast<float>(brain)
+                                            : static_cast<float>(half));
   }
   return values;
 }

@@ -9,12 +9,13 @@
 
 namespace engine::bench {
 
-// Random numbers for the inputs, rounded to their types; the same ones each time.
+// Random numbers for the inputs, rounded to their types and to the factors of the subject's mode;
+// the same ones each time.
 HostTensors random_inputs(const Subject& subject);
 // A CPU tensor of such numbers in [-1, 1); others for another seed.
-Tensor random_tensor(const TensorType& type, std::uint64_t seed);
+Tensor random_tensor(const TensorType& type, std::uint64_t seed, MathMode math = MathMode::f32);
 
-// Elements of an f32 or bf16 array on a device, read one by one; waits for its default stream.
+// Elements of an f32, bf16 or f16 array on a device, read one by one; waits for its default stream.
 std::vector<double> read_elements(const Device& device, const void* data, DType dtype,
                                   std::span<const std::int64_t> elements);
 

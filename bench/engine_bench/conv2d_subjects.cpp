@@ -33,16 +33,18 @@ std::vector<TensorType> inputs_of(const Conv2dProblem& p, Pass pass, DType dtype
 }  // namespace
 
 std::vector<Subject> conv2d_subjects(std::span<const Conv2dProblem> shapes,
-                                     std::span<const Pass> passes, std::span<const DType> dtypes) {
+                                     std::span<const Pass> passes,
+                                     std::span<const MathMode> modes) {
   std::vector<Subject> subjects;
   for (const Conv2dProblem& p : shapes) {
-    for (const DType dtype : dtypes) {
+    for (const MathMode math : modes) {
+      const DType dtype = storage_of(math);
       for (const Pass pass : passes) {
         Subject subject;
-        subject.name = join("conv2d_", name_of(pass), '/', dtype, '/', text_of(p));
+        subject.name = join("conv2d_", name_of(pass), '/', name_of(math), '/', text_of(p));
         subject.family = "conv2d";
         subject.shape_class = name_of(class_of(p));
-        subject.dtype = dtype;
+        subject.math = math;
         subject.op = op_of(p, pass, dtype);
         subject.inputs = inputs_of(p, pass, dtype);
         subject.fills = {Fill::symmetric, Fill::symmetric};

@@ -16,18 +16,25 @@ void check(cublasStatus_t status, const char* call) {
   }
 }
 
+cudaDataType_t type_of(DType dtype) {
+  return dtype == DType::bf16 ? CUDA_R_16BF : dtype == DType::f16 ? CUDA_R_16F : CUDA_R_32F;
+}
+
 }  // namespace
 
-double cublas_matrix_rate(const Device& device, Stopwatch& stopwatch, DType dtype, double limit) {
-  const int extent = dtype == DType::bf16 ? 8192 : 4096;
+double cublas_matrix_rate(const Device& device, Stopwatch& stopwatch, MathMode math, double limit) {
+  const int extent = math == MathMode::f32 ? 4096 : 8192;
+  const DType dtype = storage_of(math);
   cublasHandle_t handle = nullptr;
   check(cublasCreate(&handle), "cublasCreate");
   const std::unique_ptr<cublasContext, cublasStatus_t (*)(cublasHandle_t)> owner(handle,
                                                                                  cublasDestroy);
-  const Tensor a = random_tensor({{extent, extent}, dtype}, 1).to(device);
-  const Tensor b = random_tensor({{extent, extent}, dtype}, 2).to(device);
+  const Tensor a = random_tensor({{extent, extent}, dtype}, 1, math).to(device);
+  const Tensor b = random_tensor({{extent, extent}, dtype}, 2, math).to(device);
   const Tensor c = Tensor::empty({extent, extent}, dtype, device);
-  const cudaDataType_t type = dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+  const cudaDataType_t type = type_of(dtype);
+  const cublasComputeType_t compute =
+      math == MathMode::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   const float one = 1, zero = 0;
   const double seconds = settled_seconds(
       stopwatch,
@@ -36,7 +43,7 @@ double cublas_matrix_rate(const Device& device, Stopwatch& stopwatch, DType dtyp
               "cublasSetStream");
         check(cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, extent, extent, extent, &one, a.data(),
                            type, extent, b.data(), type, extent, &zero, c.data(), type, extent,
-                           CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+                           compute, CUBLAS_GEMM_DEFAULT),
               "cublasGemmEx");
       },
       limit);

@@ -3,8 +3,8 @@
 #include <functional>
 #include <string>
 
+#include "bench/engine_bench/math_mode.h"
 #include "bench/engine_bench/stopwatch.h"
-#include "engine/core/dtype.h"
 
 // What cuda_device.cpp and cublas_rate.cpp, which alone needs cuBLAS, share.
 namespace engine::bench {
@@ -14,8 +14,8 @@ namespace engine::bench {
 double settled_seconds(Stopwatch& stopwatch, const std::function<void(const Stream&)>& call,
                        double limit);
 
-// FLOP/s of cuBLAS on a large product: bf16, or f32 without tf32; sums in f32.
-double cublas_matrix_rate(const Device& device, Stopwatch& stopwatch, DType dtype, double limit);
+// FLOP/s of cuBLAS on a large product, sums in f32.
+double cublas_matrix_rate(const Device& device, Stopwatch& stopwatch, MathMode math, double limit);
 std::string cublas_version_text();
 
 }  // namespace engine::bench

@@ -151,8 +151,9 @@ std::vector<std::pair<std::string, std::string>> cuda_versions(const Device& dev
 Ceilings measure_cuda_ceilings(const Device& device, double seconds) {
   const auto stopwatch = make_cuda_stopwatch(device);
   Ceilings ceilings;
-  ceilings.f32_flops_per_second = cublas_matrix_rate(device, *stopwatch, DType::f32, seconds);
-  ceilings.bf16_flops_per_second = cublas_matrix_rate(device, *stopwatch, DType::bf16, seconds);
+  for (const MathMode mode : kMathModes) {
+    ceilings.flops_per_second[mode] = cublas_matrix_rate(device, *stopwatch, mode, seconds);
+  }
   ceilings.copy_bytes_per_second = copy_rate(device, *stopwatch, seconds);
   return ceilings;
 }

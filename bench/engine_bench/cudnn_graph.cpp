@@ -11,8 +11,10 @@ namespace engine::bench::cudnn {
 namespace {
 
 cudnnDataType_t type_of(DType dtype) {
-  ENGINE_CHECK(dtype == DType::f32 || dtype == DType::bf16, "cuDNN peer: no ", dtype);
-  return dtype == DType::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+  ENGINE_CHECK(is_floating_point(dtype), "cuDNN peer: no ", dtype);
+  return dtype == DType::bf16  ? CUDNN_DATA_BFLOAT16
+         : dtype == DType::f16 ? CUDNN_DATA_HALF
+                               : CUDNN_DATA_FLOAT;
 }
 
 // Extents in cuDNN's order n, c, h, w over memory in the order n, h, w, c.
@@ -82,7 +84,7 @@ OperationNames names_of(Pass pass) {
 Descriptor operation_of(const ConvGraph& graph) {
   const Conv2dProblem& p = graph.problem;
   const auto type = [&](Pass result) {
-    return graph.pass == result ? graph.result : graph.operands;
+    return graph.pass == result ? graph.result : storage_of(graph.math);
   };
   const Descriptor convolution = convolution_of(p.geometry);
   const Descriptor x = tensor_of(kX, p.x_shape(), type(Pass::backward_data));
@@ -190,12 +192,15 @@ Engine engine_of(const Descriptor& configuration) {
   return engine;
 }
 
-// The math mode that both sides keep: sums in f32, and f32 operands as they are.
-bool keeps_math_mode(const Engine& engine, DType operands) {
+// The math mode that both sides keep: sums in f32, and f32 operands as they are or, in tf32, as
+// tensor cores take them.
+bool keeps_math_mode(const Engine& engine, MathMode math) {
   const auto has = [&](cudnnBackendNumericalNote_t note) { return engine.notes.contains(note); };
   if (has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) return false;
-  return operands != DType::f32 ||
-         (!has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) && !has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
+  if (storage_of(math) != DType::f32) return true;
+  const bool allows_tensor_cores = math == MathMode::tf32;
+  return (allows_tensor_cores || !has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) &&
+         !has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
 }
 
 std::string description_of(const Engine& engine) {
@@ -288,7 +293,7 @@ std::vector<Plan> ConvGraph::plans(const Target& target, std::int64_t workspace_
   for (const Descriptor& configuration : configurations) {
     if (limit > 0 && static_cast<int>(plans.size()) >= limit) break;
     const Engine engine = engine_of(configuration);
-    if (!keeps_math_mode(engine, operands)) continue;
+    if (!keeps_math_mode(engine, math)) continue;
     auto plan = std::make_shared<Descriptor>(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
     set_handle(*plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target);
     set_properties(*plan, kPlanProperties, target);

@@ -7,6 +7,7 @@
 
 #include <cudnn.h>
 
+#include "bench/engine_bench/math_mode.h"
 #include "bench/pass.h"
 #include "engine/core/dtype.h"
 #include "engine/kernels/conv2d.h"
@@ -75,12 +76,13 @@ enum TensorId : std::int64_t { kX = 1, kW = 2, kY = 3 };  // or their gradients
 struct ConvGraph {
   Conv2dProblem problem;
   Pass pass = Pass::forward;
-  DType operands = DType::f32;
+  MathMode math = MathMode::f32;  // of the operands
   DType result = DType::f32;
 
-  // Every plan that keeps f32 sums (and, with f32 operands, no tf32 or other rounding of inputs)
-  // and needs at most `workspace_limit` bytes: those that cuDNN's heuristics propose in their
-  // order, then each engine with its own settings. At most `limit` of them; 0: all.
+  // Every plan that keeps f32 sums (and, with f32 operands, no other rounding of inputs than that
+  // to tf32 in its mode) and needs at most `workspace_limit` bytes: those that cuDNN's heuristics
+  // propose in their order, then each engine with its own settings. At most `limit` of them; 0:
+  // all.
   std::vector<Plan> plans(const Target& target, std::int64_t workspace_limit, int limit) const;
 };
 

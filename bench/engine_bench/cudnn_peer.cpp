@@ -83,7 +83,8 @@ Contender contender_of(const cudnn::Plan& plan, const std::shared_ptr<Shared>& s
 // and bf16 is less to write: both are tried, to its advantage.
 std::vector<Contender> conv_candidates(const ConvCase& conv, const PeerContext& context) {
   const RotatingBuffers& buffers = context.buffers;
-  const DType operands = context.subject.dtype, ours = buffers.output_types()[0].dtype;
+  const MathMode math = context.subject.math;
+  const DType operands = storage_of(math), ours = buffers.output_types()[0].dtype;
   std::vector<DType> results = {ours};
   if (ours != operands) results.push_back(operands);
   std::vector<Contender> candidates;
@@ -93,7 +94,7 @@ std::vector<Contender> conv_candidates(const ConvCase& conv, const PeerContext& 
       shared->outputs.push_back(
           Tensor::empty(buffers.output_types()[0].shape, result, buffers.device()));
     }
-    const cudnn::ConvGraph graph{conv.problem, conv.pass, operands, result};
+    const cudnn::ConvGraph graph{conv.problem, conv.pass, math, result};
     const std::vector<cudnn::Plan> plans =
         graph.plans(shared->target, context.scratch_limit, context.max_candidates);
     std::int64_t workspace_bytes = 0;
@@ -157,7 +158,7 @@ std::vector<Contender> max_pool_candidates(const MaxPoolCase& pool, const PeerCo
     ClassicTensor x, y;
     cudnnPoolingDescriptor_t pooling = nullptr;
   };
-  auto bound = std::make_shared<Bound>(pool.problem, context.subject.dtype);
+  auto bound = std::make_shared<Bound>(pool.problem, storage_of(context.subject.math));
   return {classic_contender(context, "cudnnPoolingForward, without argmax",
                             [bound, &buffers = context.buffers](const Stream& stream, int call) {
                               const int copy = call % buffers.copies();

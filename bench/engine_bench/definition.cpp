@@ -107,9 +107,14 @@ Expected backward_weights(const Conv2dProblem& p, const std::vector<float>& x,
   return sum.total;
 }
 
-// Half a unit in the last place of 8 and 24 significant bits.
+// Half a unit in the last place of 8, 11 and 24 significant bits.
 double rounding_of(DType dtype) {
-  return dtype == DType::bf16 ? 0x1p-8 : 0x1p-24;
+  return dtype == DType::bf16 ? 0x1p-8 : dtype == DType::f16 ? 0x1p-11 : 0x1p-24;
+}
+
+// The same below the smallest normal number; f16 alone has one that counts.
+double least_rounding_of(DType dtype) {
+  return dtype == DType::f16 ? 0x1p-25 : 0;
 }
 
 }  // namespace
@@ -139,10 +144,11 @@ std::int64_t conv2d_terms(const Conv2dProblem& p, Pass pass) {
   return 0;
 }
 
-double error_bound(const Expected& want, DType operands, DType out) {
-  const double sums = operands == DType::f32 ? 0x1p-24 : 0x1p-22;
+double error_bound(const Expected& want, MathMode math, DType out) {
+  const double sums = math == MathMode::f32 ? 0x1p-24 : 0x1p-22;
   const double terms = want.terms == 0 ? 0 : static_cast<double>(want.terms + 2);
-  return terms * sums * want.magnitude + rounding_of(out) * std::abs(want.value);
+  return terms * sums * want.magnitude +
+         std::max(rounding_of(out) * std::abs(want.value), least_rounding_of(out));
 }
 
 std::vector<std::int64_t> sample_elements(std::int64_t count, std::int64_t limit) {
@@ -166,7 +172,7 @@ std::vector<std::int64_t> sample_elements(std::int64_t count, std::int64_t limit
   return elements;
 }
 
-Errors errors_of(const std::vector<double>& got, const std::vector<Expected>& want, DType operands,
+Errors errors_of(const std::vector<double>& got, const std::vector<Expected>& want, MathMode math,
                  DType out) {
   ENGINE_CHECK(!want.empty() && got.size() == want.size(), "errors_of: ", got.size(),
                " elements for ", want.size(), " expected ones");
@@ -178,7 +184,7 @@ Errors errors_of(const std::vector<double>& got, const std::vector<Expected>& wa
     const double error = std::abs(got[i] - want[i].value);
     if (error == 0) continue;
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
-    const double bound = error_bound(want[i], operands, out);
+    const double bound = error_bound(want[i], math, out);
     errors.relative =
         std::max(errors.relative, error < kInfinity && root > 0 ? error / root : kInfinity);
     errors.share_of_bound =

@@ -3,6 +3,7 @@
 #include <functional>
 #include <vector>
 
+#include "bench/engine_bench/math_mode.h"
 #include "bench/pass.h"
 #include "engine/kernels/conv2d.h"
 
@@ -25,7 +26,7 @@ Expected conv2d_element(const Conv2dProblem& problem, Pass pass, const std::vect
 std::int64_t conv2d_terms(const Conv2dProblem& problem, Pass pass);
 
 // The bound that |got - want| has to keep for f32 sums, matrix units included; out: of the output.
-double error_bound(const Expected& want, DType operands, DType out);
+double error_bound(const Expected& want, MathMode math, DType out);
 
 // Up to `limit` of `count` elements, ascending, the first and the last among them; the same ones
 // each time.
@@ -36,7 +37,7 @@ struct Errors {
   double share_of_bound = 0;  // largest |got - want| / bound
 };
 // NaN and infinity in `got` give infinite errors.
-Errors errors_of(const std::vector<double>& got, const std::vector<Expected>& want, DType operands,
+Errors errors_of(const std::vector<double>& got, const std::vector<Expected>& want, MathMode math,
                  DType out);
 
 }  // namespace engine::bench

@@ -110,9 +110,11 @@ std::int64_t free_bytes(const Device& device) {
 
 Ceilings measure_ceilings(const Device& device, double seconds) {
   if (device.is_cuda()) return measure_cuda_ceilings(device, seconds);
-  return {.copy_bytes_per_second = cpu_copy_rate(device),
-          .f32_flops_per_second = onednn_matrix_rate(device, DType::f32),
-          .bf16_flops_per_second = onednn_matrix_rate(device, DType::bf16)};
+  Ceilings ceilings{.copy_bytes_per_second = cpu_copy_rate(device), .flops_per_second = {}};
+  for (const MathMode mode : kMathModes) {
+    ceilings.flops_per_second[mode] = onednn_matrix_rate(device, mode);
+  }
+  return ceilings;
 }
 
 }  // namespace engine::bench

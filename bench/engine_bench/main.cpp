@@ -41,10 +41,14 @@ std::vector<Conv2dProblem> chosen_shapes(const Options& options, const Device& d
 }
 
 std::vector<Subject> chosen_subjects(const Options& options, const Device& device) {
-  std::vector<DType> dtypes = options.dtypes;
-  if (dtypes.empty()) {
-    dtypes.push_back(DType::f32);
-    if (device.has_bf16_matrix_units()) dtypes.push_back(DType::bf16);
+  std::vector<MathMode> modes = options.modes;
+  for (const MathMode mode : modes) {
+    ENGINE_CHECK(can_compute(device, mode), "--dtype: ", describe(device), " does not compute in ",
+                 name_of(mode), "; f32 and bf16 are for every device");
+  }
+  if (modes.empty()) {
+    modes.push_back(MathMode::f32);
+    if (device.has_bf16_matrix_units()) modes.push_back(MathMode::bf16);
   }
   const auto has_family = [&](const char* family) {
     if (options.families.empty()) return family == std::string("conv2d") || options.convs.empty();
@@ -53,10 +57,10 @@ std::vector<Subject> chosen_subjects(const Options& options, const Device& devic
   };
   std::vector<Subject> all;
   if (has_family("conv2d")) {
-    all = conv2d_subjects(chosen_shapes(options, device), options.passes, dtypes);
+    all = conv2d_subjects(chosen_shapes(options, device), options.passes, modes);
   }
   if (has_family("memory")) {
-    for (Subject& subject : memory_subjects(dtypes)) all.push_back(std::move(subject));
+    for (Subject& subject : memory_subjects(modes)) all.push_back(std::move(subject));
   }
   const std::regex filter(options.filter);
   std::vector<Subject> subjects;

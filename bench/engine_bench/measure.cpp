@@ -40,7 +40,11 @@ Contender engine_contender(const Subject& subject, const RotatingBuffers& buffer
   };
   const Device& device = buffers.device();
   auto bound = std::make_shared<Bound>();
-  bound->kernel = subject.op->prepare({device, subject.inputs, buffers.output_types(), {}});
+  bound->kernel = subject.op->prepare({.device = device,
+                                       .inputs = subject.inputs,
+                                       .outputs = buffers.output_types(),
+                                       .frozen = {},
+                                       .allows_tf32 = subject.math == MathMode::tf32});
   Contender contender;
   contender.name = "engine";
   contender.algorithm = bound->kernel->describe();
@@ -69,7 +73,7 @@ Side checked_side(const Contender& contender, const Subject& subject, const Chec
   if (check.elements.empty()) return side;
   buffers.spoil_outputs();
   contender.enqueue(buffers.device(), 0);
-  const Errors errors = errors_of(contender.read(check.elements), check.expected, subject.dtype,
+  const Errors errors = errors_of(contender.read(check.elements), check.expected, subject.math,
                                   buffers.output_types()[0].dtype);
   side.error = errors.relative;
   side.share_of_bound = errors.share_of_bound;
@@ -78,14 +82,13 @@ Side checked_side(const Contender& contender, const Subject& subject, const Chec
 
 }  // namespace
 
-std::pair<double, std::string> least_seconds(const Cost& cost, DType dtype,
+std::pair<double, std::string> least_seconds(const Cost& cost, MathMode math,
                                              const Ceilings& ceilings) {
   const auto time = [](std::int64_t amount, double rate) {
     return rate > 0 ? static_cast<double>(amount) / rate : 0;
   };
   const double copy = time(cost.bytes, ceilings.copy_bytes_per_second);
-  const double matrix = time(cost.flops, dtype == DType::bf16 ? ceilings.bf16_flops_per_second
-                                                              : ceilings.f32_flops_per_second);
+  const double matrix = time(cost.flops, ceilings.flops_per_second[math]);
   return copy >= matrix ? std::pair(copy, "copy") : std::pair(matrix, "matrix");
 }
 
@@ -104,7 +107,7 @@ Row measure(const Subject& subject, const Setup& setup, Stopwatch& stopwatch) {
   const Check check = make_check(subject, host, elements);
 
   Row row{.name = subject.name, .family = subject.family, .shape_class = subject.shape_class};
-  row.dtype = name_of(subject.dtype);
+  row.dtype = name_of(subject.math);
   const Cost cost = subject.op->cost(subject.inputs, buffers.output_types());
   row.bytes = subject.bytes > 0 ? subject.bytes : cost.bytes;
   row.flops = cost.flops;
@@ -128,7 +131,7 @@ Row measure(const Subject& subject, const Setup& setup, Stopwatch& stopwatch) {
   row.engine.seconds = times.engine;
   if (peer != nullptr) row.peer->seconds = *times.peer;
   const auto [least, limit] =
-      least_seconds({.bytes = row.bytes, .flops = row.flops}, subject.dtype, setup.ceilings);
+      least_seconds({.bytes = row.bytes, .flops = row.flops}, subject.math, setup.ceilings);
   row.limit = limit;
   row.share_of_limit = least / times.engine.median;
   return row;

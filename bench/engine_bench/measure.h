@@ -23,7 +23,7 @@ struct Setup {
 Row measure(const Subject& subject, const Setup& setup, Stopwatch& stopwatch);
 
 // The time in seconds that the limits allow, and which of them it is ("copy" or "matrix").
-std::pair<double, std::string> least_seconds(const Cost& cost, DType dtype,
+std::pair<double, std::string> least_seconds(const Cost& cost, MathMode math,
                                              const Ceilings& ceilings);
 
 }  // namespace engine::bench

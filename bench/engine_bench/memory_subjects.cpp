@@ -19,7 +19,7 @@ Subject subject_of(const std::string& op, DType dtype, const std::string& shape)
   Subject subject;
   subject.name = join(op, '/', dtype, '/', shape);
   subject.family = "memory";
-  subject.dtype = dtype;
+  subject.math = dtype == DType::bf16 ? MathMode::bf16 : MathMode::f32;
   return subject;
 }
 
@@ -218,9 +218,11 @@ std::vector<Subject> update_subjects() {
 
 }  // namespace
 
-std::vector<Subject> memory_subjects(std::span<const DType> dtypes) {
+std::vector<Subject> memory_subjects(std::span<const MathMode> modes) {
   std::vector<Subject> subjects;
-  for (const DType dtype : dtypes) {
+  for (const MathMode math : modes) {
+    if (math != MathMode::f32 && math != MathMode::bf16) continue;
+    const DType dtype = storage_of(math);
     subjects.push_back(unary_subject(UnaryMember::relu, dtype));
     subjects.push_back(unary_subject(UnaryMember::sigmoid, dtype));
     subjects.push_back(relu_backward_subject(dtype));

@@ -10,7 +10,7 @@ std::string onednn_version_text() {
   return "none";
 }
 
-double onednn_matrix_rate(const Device&, DType) {
+double onednn_matrix_rate(const Device&, MathMode) {
   return 0;
 }
 

@@ -45,14 +45,16 @@ std::vector<Pass> passes_of(const std::string& text) {
   return passes;
 }
 
-std::vector<DType> dtypes_of(const std::string& text) {
-  std::vector<DType> dtypes;
+std::vector<MathMode> modes_of(const std::string& text) {
+  std::vector<MathMode> modes;
   for (const std::string& word : split(text)) {
-    ENGINE_CHECK(word == "f32" || word == "bf16", "--dtype: \"", word,
-                 "\" is neither f32 nor bf16");
-    dtypes.push_back(word == "f32" ? DType::f32 : DType::bf16);
+    const auto found = std::find_if(std::begin(kMathModes), std::end(kMathModes),
+                                    [&](MathMode mode) { return word == name_of(mode); });
+    ENGINE_CHECK(found != std::end(kMathModes), "--dtype: \"", word,
+                 "\" is none of f32, tf32, bf16, f16");
+    modes.push_back(*found);
   }
-  return dtypes;
+  return modes;
 }
 
 void set_shard(const std::string& text, Options& options) {
@@ -89,7 +91,7 @@ const std::map<std::string, Setter> kSetters = {
     {"--set", [](auto& o, auto& v) { o.sets = split(v); }},
     {"--family", [](auto& o, auto& v) { o.families = families_of(v); }},
     {"--pass", [](auto& o, auto& v) { o.passes = passes_of(v); }},
-    {"--dtype", [](auto& o, auto& v) { o.dtypes = dtypes_of(v); }},
+    {"--dtype", [](auto& o, auto& v) { o.modes = modes_of(v); }},
     {"--filter", [](auto& o, auto& v) { o.filter = v; }},
     {"--shard", [](auto& o, auto& v) { set_shard(v, o); }},
     {"--seconds", [](auto& o, auto& v) { o.seconds = number("--seconds", v, 0.0); }},
@@ -112,7 +114,9 @@ What
   --shapes PATH                a file or folder of such lines (default: bench/shapes of the source)
   --set NAME,...               files of that folder (default: quick on the CPU, all but quick on a GPU)
   --family conv2d,memory       convolutions; pooling, activation, batch norm, optimizer updates
-  --pass forward,backward_data,backward_weights     --dtype f32,bf16
+  --pass forward,backward_data,backward_weights
+  --dtype f32,tf32,bf16,f16    tf32: f32 tensors, whose factors both sides may round to tf32; tf32 and f16
+                               convolutions on a GPU only (default: f32, and bf16 where there are units for it)
   --filter REGEX               rows whose name holds it
   --shard I/N                  every N-th row, beginning with the I-th
   --list                       print the rows and their classes, run nothing

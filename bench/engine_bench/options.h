@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/engine_bench/math_mode.h"
 #include "bench/pass.h"
 #include "engine/core/dtype.h"
 #include "engine/kernels/conv2d.h"
@@ -20,7 +21,7 @@ struct Options {
   std::vector<std::string> sets;
   std::vector<std::string> families;
   std::vector<Pass> passes = {Pass::forward, Pass::backward_data, Pass::backward_weights};
-  std::vector<DType> dtypes;  // empty: f32, and bf16 where the device has matrix units for it
+  std::vector<MathMode> modes;  // empty: f32, and bf16 where the device has matrix units for it
   std::string filter;
   int shard = 1, shards = 1;
   double seconds = 1;

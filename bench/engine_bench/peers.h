@@ -27,6 +27,6 @@ std::string cudnn_version_text();
 
 // oneDNN's best time for a product of three 2048 x 2048 matrices, as FLOP/s; 0 without oneDNN or
 // without instructions for the type.
-double onednn_matrix_rate(const Device& device, DType dtype);
+double onednn_matrix_rate(const Device& device, MathMode math);
 
 }  // namespace engine::bench

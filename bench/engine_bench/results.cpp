@@ -15,7 +15,7 @@ namespace {
 // Ordered: people read these files too.
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 
 Json json_of(const Side& side) {
   Json json = {{"name", side.name},
@@ -40,6 +40,10 @@ Side side_of(const Json& json) {
   if (json.contains("share_of_bound"))
     side.share_of_bound = json.at("share_of_bound").get<double>();
   return side;
+}
+
+std::string rate_key(MathMode mode) {
+  return join(name_of(mode), "_flops_per_second");
 }
 
 Json json_of(const Row& row) {
@@ -123,13 +127,13 @@ std::string to_json(const Results& results) {
   for (const LeftOut& row : results.left_out) {
     left_out.push_back({{"name", row.name}, {"reason", row.reason}});
   }
-  const Ceilings& c = results.ceilings;
+  Json ceilings = {{"copy_bytes_per_second", results.ceilings.copy_bytes_per_second}};
+  for (const MathMode mode : kMathModes) {
+    ceilings[rate_key(mode)] = results.ceilings.flops_per_second[mode];
+  }
   const Json json = {{"engine_bench", kFormat},
                      {"header", header},
-                     {"ceilings",
-                      {{"copy_bytes_per_second", c.copy_bytes_per_second},
-                       {"f32_flops_per_second", c.f32_flops_per_second},
-                       {"bf16_flops_per_second", c.bf16_flops_per_second}}},
+                     {"ceilings", ceilings},
                      {"rows", rows},
                      {"left_out", left_out}};
   // Words come from other libraries too; bytes that are no text must not spoil the file.
@@ -145,10 +149,11 @@ Results from_json(const std::string& text, const std::string& source) {
     for (const auto& [key, value] : json.at("header").items()) {
       results.header.emplace_back(key, value.get<std::string>());
     }
-    const Json& c = json.at("ceilings");
-    results.ceilings = {.copy_bytes_per_second = c.at("copy_bytes_per_second"),
-                        .f32_flops_per_second = c.at("f32_flops_per_second"),
-                        .bf16_flops_per_second = c.at("bf16_flops_per_second")};
+    const Json& ceilings = json.at("ceilings");
+    results.ceilings.copy_bytes_per_second = ceilings.at("copy_bytes_per_second");
+    for (const MathMode mode : kMathModes) {
+      results.ceilings.flops_per_second[mode] = ceilings.at(rate_key(mode));
+    }
     for (const Json& row : json.at("rows")) results.rows.push_back(row_of(row));
     for (const Json& row : json.at("left_out")) {
       results.left_out.push_back({row.at("name"), row.at("reason")});

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/engine_bench/math_mode.h"
 #include "bench/engine_bench/statistics.h"
 
 // What a run of engine_bench found, and its JSON.
@@ -27,7 +28,7 @@ struct Row {
   std::string name;    // "conv2d_forward/bf16/n=32,h=56,c=64,k=64,r=3"
   std::string family;  // "conv2d" or "memory"
   std::string shape_class;
-  std::string dtype;
+  std::string dtype;       // of MathMode
   std::int64_t bytes = 0;  // each tensor once, read or written
   std::int64_t flops = 0;
   std::int64_t checked = 0;  // elements of the output that were held against the reference
@@ -48,8 +49,7 @@ struct LeftOut {
 // The device's limits, measured in the same run.
 struct Ceilings {
   double copy_bytes_per_second = 0;  // read and written, each counted
-  double f32_flops_per_second = 0;   // a large product, strictly f32
-  double bf16_flops_per_second = 0;  // 0: the device has no instructions for it
+  PerMathMode flops_per_second;      // a large product; 0: the device has no instructions for it
 };
 
 using Header = std::vector<std::pair<std::string, std::string>>;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bench/engine_bench/definition.h"
+#include "bench/engine_bench/math_mode.h"
 #include "bench/engine_bench/shapes.h"
 #include "engine/core/op.h"
 #include "engine/kernels/pool2d.h"
@@ -39,13 +40,14 @@ struct ActivationCase {
 };
 using PeerCase = std::variant<std::monostate, ConvCase, MaxPoolCase, ActivationCase>;
 
-using HostTensors = std::vector<std::vector<float>>;  // one an input, rounded to its type
+using HostTensors =
+    std::vector<std::vector<float>>;  // one an input, rounded as its row's factors are
 
 struct Subject {
   std::string name;    // "conv2d_forward/bf16/n=32,h=56,c=64,k=64,r=3"
   std::string family;  // "conv2d" or "memory"
   std::string shape_class;
-  DType dtype = DType::f32;
+  MathMode math = MathMode::f32;
   std::shared_ptr<const Op> op;
   std::vector<TensorType> inputs;
   std::vector<Fill> fills;
@@ -59,9 +61,9 @@ struct Subject {
 
 // The three passes of each convolution; weights have the type of the data, their gradients are f32.
 std::vector<Subject> conv2d_subjects(std::span<const Conv2dProblem> shapes,
-                                     std::span<const Pass> passes, std::span<const DType> dtypes);
+                                     std::span<const Pass> passes, std::span<const MathMode> modes);
 // Pooling, activation, batch norm and optimizer updates at the sizes of the day/night net (64
-// images of 64x64x32) and of a large parameter.
-std::vector<Subject> memory_subjects(std::span<const DType> dtypes);
+// images of 64x64x32) and of a large parameter. They are there in f32 and bf16.
+std::vector<Subject> memory_subjects(std::span<const MathMode> modes);
 
 }  // namespace engine::bench

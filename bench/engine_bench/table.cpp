@@ -83,11 +83,13 @@ std::vector<ClassMean> class_means(const Results& results) {
 std::string table_of(const Results& results) {
   std::string text;
   for (const auto& [key, value] : results.header) text += key + ": " + value + '\n';
-  const Ceilings& c = results.ceilings;
-  text += format("ceilings: copy %.1f GB/s, f32 %.3f TFLOP/s, bf16 %.3f TFLOP/s\n",
-                 c.copy_bytes_per_second * 1e-9, c.f32_flops_per_second * 1e-12,
-                 c.bf16_flops_per_second * 1e-12);
+  text += format("ceilings: copy %.1f GB/s", results.ceilings.copy_bytes_per_second * 1e-9);
+  for (const MathMode mode : kMathModes) {
+    const double rate = results.ceilings.flops_per_second[mode];
+    if (rate > 0) text += join(", ", name_of(mode)) + format(" %.3f TFLOP/s", rate * 1e-12);
+  }
   text +=
+      "\n"
       "times: median, half the distance of the quartiles in %; error: largest, over the root "
       "mean square\n\n";
   text += format("%6s %11s %5s %11s %5s %9s %7s %-12s %8s %8s %3s\n", "ratio", "engine us", "+-%",

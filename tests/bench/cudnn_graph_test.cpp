@@ -29,18 +29,18 @@ class CudnnPlans : public testing::TestWithParam<const char*> {
   }
 };
 
-std::vector<cudnn::Plan> plans(const std::string& text, Pass pass, DType operands, DType result,
+std::vector<cudnn::Plan> plans(const std::string& text, Pass pass, MathMode math, DType result,
                                std::int64_t limit_bytes = 256 << 20, int limit = 4) {
   const cudnn::Target target{std::string(kH100)};
-  const cudnn::ConvGraph graph{parse_conv_shapes(text)[0], pass, operands, result};
+  const cudnn::ConvGraph graph{parse_conv_shapes(text)[0], pass, math, result};
   return graph.plans(target, limit_bytes, limit);
 }
 
 TEST_P(CudnnPlans, ExistForAllPassesAndTypes) {
   for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
-    for (const DType dtype : {DType::bf16, DType::f32}) {
-      const auto found = plans(GetParam(), pass, dtype, dtype, 256 << 20, 1);
-      EXPECT_FALSE(found.empty()) << name_of(pass) << ' ' << dtype;
+    for (const MathMode math : kMathModes) {
+      const auto found = plans(GetParam(), pass, math, storage_of(math), 256 << 20, 1);
+      EXPECT_FALSE(found.empty()) << name_of(pass) << ' ' << name_of(math);
       for (const cudnn::Plan& plan : found) EXPECT_LE(plan.workspace_bytes, 256 << 20);
     }
   }
@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, CudnnPlans,
 
 TEST_F(CudnnPlans, F32IsStrict) {
   const auto found =
-      plans("n=4,h=14,c=64,k=64,r=3", Pass::forward, DType::f32, DType::f32, 256 << 20, 0);
+      plans("n=4,h=14,c=64,k=64,r=3", Pass::forward, MathMode::f32, DType::f32, 256 << 20, 0);
   EXPECT_GT(found.size(), 1u);
   for (const cudnn::Plan& plan : found) {
     EXPECT_THAT(plan.description, testing::Not(testing::HasSubstr("tensor_core")));
@@ -61,15 +61,21 @@ TEST_F(CudnnPlans, F32IsStrict) {
   }
 }
 
-TEST_F(CudnnPlans, Bf16UsesTensorCores) {
-  const auto found = plans("n=32,h=28,c=128,k=128,r=3", Pass::forward, DType::bf16, DType::bf16);
-  ASSERT_EQ(found.size(), 4u);
-  EXPECT_THAT(found[0].description, testing::HasSubstr("tensor_core"));
+// In tf32 tensor cores take f32 as it lies there; nobody may store it as a narrower type first.
+TEST_F(CudnnPlans, AllOtherModesUseTensorCores) {
+  for (const MathMode math : {MathMode::tf32, MathMode::bf16, MathMode::f16}) {
+    const auto found = plans("n=32,h=28,c=128,k=128,r=3", Pass::forward, math, storage_of(math));
+    ASSERT_EQ(found.size(), 4u) << name_of(math);
+    EXPECT_THAT(found[0].description, testing::HasSubstr("tensor_core")) << name_of(math);
+    for (const cudnn::Plan& plan : found) {
+      EXPECT_THAT(plan.description, testing::Not(testing::HasSubstr("down_convert")));
+    }
+  }
 }
 
 TEST_F(CudnnPlans, KeepTheWorkspaceLimit) {
   for (const cudnn::Plan& plan :
-       plans("n=8,h=14,c=64,k=64,r=3", Pass::backward_weights, DType::bf16, DType::bf16, 0)) {
+       plans("n=8,h=14,c=64,k=64,r=3", Pass::backward_weights, MathMode::bf16, DType::bf16, 0)) {
     EXPECT_EQ(plan.workspace_bytes, 0);
   }
 }

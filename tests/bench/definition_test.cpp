@@ -79,26 +79,59 @@ TEST(ErrorsOf, CountsShareAndRelativeError) {
                                       {.value = -4, .magnitude = 4, .terms = 2}};
   const double root = std::sqrt(12.5);
   const double bound = 4 * 0x1p-24 * 4 + 0x1p-24 * 4;
-  const Errors errors = errors_of({3, -4 + bound / 2}, want, DType::f32, DType::f32);
+  const Errors errors = errors_of({3, -4 + bound / 2}, want, MathMode::f32, DType::f32);
   EXPECT_NEAR(errors.share_of_bound, 0.5, 1e-9);
   EXPECT_NEAR(errors.relative, bound / 2 / root, 1e-15);
 }
 
 TEST(ErrorsOf, AnExactOutputHasNoBoundToUse) {
   const std::vector<Expected> zero = {{.value = 0}};
-  EXPECT_EQ(errors_of({0}, zero, DType::f32, DType::f32).share_of_bound, 0);
-  EXPECT_GT(errors_of({1e-30}, zero, DType::f32, DType::f32).share_of_bound, 1e300);
+  EXPECT_EQ(errors_of({0}, zero, MathMode::f32, DType::f32).share_of_bound, 0);
+  EXPECT_GT(errors_of({1e-30}, zero, MathMode::f32, DType::f32).share_of_bound, 1e300);
 }
 
 TEST(ErrorsOf, NaNAndInfinityAreInfiniteErrors) {
   const std::vector<Expected> want = {{.value = 1, .magnitude = 1, .terms = 1}};
   for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
-    const Errors errors = errors_of({bad}, want, DType::bf16, DType::bf16);
+    const Errors errors = errors_of({bad}, want, MathMode::bf16, DType::bf16);
     EXPECT_TRUE(std::isinf(errors.share_of_bound));
     EXPECT_TRUE(std::isinf(errors.relative));
   }
-  EXPECT_THROW(errors_of({1, 2}, want, DType::f32, DType::f32), InvalidArgument);
-  EXPECT_THROW(errors_of({}, {}, DType::f32, DType::f32), InvalidArgument);
+  EXPECT_THROW(errors_of({1, 2}, want, MathMode::f32, DType::f32), InvalidArgument);
+  EXPECT_THROW(errors_of({}, {}, MathMode::f32, DType::f32), InvalidArgument);
+}
+
+TEST(ErrorsOf, TheBoundIsThatOfTheMode) {
+  const Expected want{.value = 2, .magnitude = 3, .terms = 6};
+  const double f32 = 8 * 0x1p-24 * 3, units = 8 * 0x1p-22 * 3;
+  EXPECT_DOUBLE_EQ(error_bound(want, MathMode::f32, DType::f32), f32 + 0x1p-23);
+  EXPECT_DOUBLE_EQ(error_bound(want, MathMode::tf32, DType::f32), units + 0x1p-23);
+  EXPECT_DOUBLE_EQ(error_bound(want, MathMode::bf16, DType::bf16), units + 0x1p-7);
+  EXPECT_DOUBLE_EQ(error_bound(want, MathMode::f16, DType::f16), units + 0x1p-10);
+  // Half the distance of f16's numbers below 2^-14.
+  EXPECT_DOUBLE_EQ(error_bound({.value = 1e-9}, MathMode::f16, DType::f16), 0x1p-25);
+}
+
+TEST(MathModes, FactorsAreWhatTheUnitsSee) {
+  const float third = 1 / 3.0f;
+  EXPECT_EQ(rounded_to(MathMode::f32, third), third);
+  EXPECT_EQ(rounded_to(MathMode::tf32, third), 1365 * 0x1p-12f);  // 11 significant bits
+  EXPECT_EQ(rounded_to(MathMode::f16, third), 1365 * 0x1p-12f);
+  EXPECT_EQ(rounded_to(MathMode::bf16, third), 171 * 0x1p-9f);
+  EXPECT_EQ(rounded_to(MathMode::tf32, 1 + 0x1p-11f), 1 + 0x1p-10f);  // halves away from zero
+  EXPECT_EQ(rounded_to(MathMode::tf32, -1 - 0x1p-11f), -1 - 0x1p-10f);
+  EXPECT_EQ(rounded_to(MathMode::tf32, 1 + 0x1p-12f), 1);
+  EXPECT_EQ(rounded_to(MathMode::tf32, 0), 0);
+  EXPECT_TRUE(std::isnan(rounded_to(MathMode::tf32, std::nanf(""))));
+  EXPECT_TRUE(std::isinf(rounded_to(MathMode::tf32, -std::numeric_limits<float>::infinity())));
+}
+
+TEST(MathModes, TheCpuHasNeitherTf32NorF16) {
+  const Device cpu = Device::cpu({.threads = 1});
+  EXPECT_TRUE(can_compute(cpu, MathMode::f32));
+  EXPECT_TRUE(can_compute(cpu, MathMode::bf16));  // the ops say what an old processor lacks
+  EXPECT_FALSE(can_compute(cpu, MathMode::tf32));
+  EXPECT_FALSE(can_compute(cpu, MathMode::f16));
 }
 
 TEST(SampleElements, CoversTheRangeOnceAscending) {

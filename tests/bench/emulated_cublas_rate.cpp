@@ -3,7 +3,7 @@
 
 namespace engine::bench {
 
-double cublas_matrix_rate(const Device&, Stopwatch&, DType, double) {
+double cublas_matrix_rate(const Device&, Stopwatch&, MathMode, double) {
   return 0;
 }
 

@@ -146,6 +146,8 @@ class EngineBench(unittest.TestCase):
             (["--compare", self.path / "bad.json"], "not results of engine_bench"),
             (["--compare", self.path / "absent.json"], "cannot be read"),
             (["--device", "tpu"], "tpu"),
+            (["--device", "cpu", "--dtype", "tf32"], "does not compute in tf32"),
+            (["--device", "cpu", "--dtype", "f32,f16", "--list"], "does not compute in f16"),
         ]:
             with self.subTest(words=words):
                 self.assertIn(text, run(*words, status=2).stderr)

@@ -12,7 +12,8 @@ sys.path.insert(0, str(SOURCE / "bench"))
 sys.dont_write_bytecode = True
 import report  # noqa: E402
 
-CEILINGS = {"copy_bytes_per_second": 1e10, "f32_flops_per_second": 1e12, "bf16_flops_per_second": 2e12}
+CEILINGS = {"copy_bytes_per_second": 1e10, "f32_flops_per_second": 1e12,
+            "tf32_flops_per_second": 0, "bf16_flops_per_second": 2e12, "f16_flops_per_second": 3e12}
 
 
 def row(name, kind, dtype, ours, theirs, flops=10 ** 9, family="conv2d"):
@@ -28,7 +29,7 @@ def row(name, kind, dtype, ours, theirs, flops=10 ** 9, family="conv2d"):
 
 
 def bench(date, rows, left_out=(), quick="no"):
-    return {"engine_bench": 1, "header": {"date": date, "device": "<a & b>", "quick": quick}, "ceilings": CEILINGS,
+    return {"engine_bench": 2, "header": {"date": date, "device": "<a & b>", "quick": quick}, "ceilings": CEILINGS,
             "rows": rows, "left_out": [{"name": name, "reason": "time"} for name in left_out]}
 
 
@@ -102,6 +103,16 @@ class Report(unittest.TestCase):
         self.assertIn("engine win: 1 TFLOP/s", marks)
         heights = {text.split(":")[0]: height for text, height in marks.items()}
         self.assertLess(heights["engine win"], heights["cuDNN win"])  # faster is higher
+
+    def test_the_roofline_tells_types_apart(self):
+        self.put("a.json", bench("2026-02-02", [row(dtype, "large", dtype, 1e-3, 4e-3)
+                                                for dtype in ("f32", "tf32", "bf16", "f16")]))
+        self.assertIn("large products 1.00 (f32), 2.00 (bf16), 3.00 (f16) TFLOP/s", self.text())
+        drawn = (self.results / "gpu/roofline.svg").read_text()
+        self.assertIn("square f32, diamond tf32, circle bf16, ellipse f16; filled: engine", drawn)
+        self.assertEqual(drawn.count("f16 products"), 2)  # of bf16 and f16; tf32 was not measured
+        self.assertEqual(drawn.count("rotate(45"), 2)
+        self.assertEqual(drawn.count("<ellipse"), 2)
 
     def test_strange_files_are_refused_by_name(self):
         for text in ("{}", "{"):

@@ -66,7 +66,7 @@ Row row(const std::string& name, double ours, double theirs, const std::string& 
 Results sample() {
   Results results;
   results.header = {{"device", "a \"machine\""}};
-  results.ceilings = {1e9, 2e9, 0};
+  results.ceilings = {.copy_bytes_per_second = 1e9, .flops_per_second = {{2e9, 3e9, 0, 4e9}}};
   results.rows = {row("win", 1, 2, "large"), row("alone", 1, 0, ""), row("loss", 3, 2, "large"),
                   row("narrow", 1, 4, "narrow")};
   results.rows[0].engine.error = 1e-7;
@@ -86,13 +86,15 @@ TEST(Results, JsonComesBack) {
   EXPECT_EQ(again.rows[2].ratio(), 1.5);
   EXPECT_EQ(again.left_out[0].reason, "no kernel");
   EXPECT_EQ(again.header, results.header);
+  EXPECT_EQ(again.ceilings.flops_per_second[MathMode::tf32], 3e9);
+  EXPECT_EQ(again.ceilings.flops_per_second[MathMode::f16], 4e9);
 }
 
 TEST(Results, DamagedJsonIsRefusedByName) {
   const std::string text = to_json(sample());
   for (const std::string& bad :
        {std::string(), std::string("[]"), std::string("{}"), text.substr(0, text.size() / 2),
-        std::string(text).replace(text.find("\"engine_bench\": 1"), 17, "\"engine_bench\": 7"),
+        std::string(text).replace(text.find("\"engine_bench\": 2"), 17, "\"engine_bench\": 7"),
         std::string(text).replace(text.find("\"median_seconds\""), 16, "\"median_secondz\"")}) {
     try {
       from_json(bad, "file.json");
@@ -165,6 +167,7 @@ TEST(Table, LossesComeFirst) {
   EXPECT_LT(text.find("loss"), text.find("win"));
   EXPECT_THAT(text, HasSubstr("absent: no kernel"));
   EXPECT_THAT(text, HasSubstr("1.500"));
+  EXPECT_THAT(text, HasSubstr("copy 1.0 GB/s, f32 0.002 TFLOP/s, tf32 0.003 TFLOP/s, f16 0.004"));
 }
 
 TEST(Table, MeansOfEachClassApart) {
@@ -194,12 +197,12 @@ TEST(Compare, SlowerMeansBeyondToleranceAndSpread) {
 }
 
 TEST(LeastSeconds, TheLargerOfTwoTimes) {
-  const Ceilings ceilings{
-      .copy_bytes_per_second = 100, .f32_flops_per_second = 10, .bf16_flops_per_second = 1000};
-  EXPECT_EQ(least_seconds({.bytes = 200, .flops = 100}, DType::f32, ceilings),
-            std::pair(10.0, std::string("matrix")));
-  EXPECT_EQ(least_seconds({.bytes = 200, .flops = 100}, DType::bf16, ceilings),
-            std::pair(2.0, std::string("copy")));
+  const Ceilings ceilings{.copy_bytes_per_second = 100, .flops_per_second = {{10, 20, 1000, 0}}};
+  const Cost cost{.bytes = 200, .flops = 100};
+  EXPECT_EQ(least_seconds(cost, MathMode::f32, ceilings), std::pair(10.0, std::string("matrix")));
+  EXPECT_EQ(least_seconds(cost, MathMode::tf32, ceilings), std::pair(5.0, std::string("matrix")));
+  EXPECT_EQ(least_seconds(cost, MathMode::bf16, ceilings), std::pair(2.0, std::string("copy")));
+  EXPECT_EQ(least_seconds(cost, MathMode::f16, ceilings), std::pair(2.0, std::string("copy")));
 }
 
 std::string error_of(const std::vector<std::string>& words) {
@@ -213,11 +216,11 @@ std::string error_of(const std::vector<std::string>& words) {
 
 TEST(BenchOptions, AreRead) {
   const Options options = parse_options(
-      {"--quick", "--conv", "n=1/2,h=8,c=4,k=4,r=1", "--dtype=bf16", "--pass",
+      {"--quick", "--conv", "n=1/2,h=8,c=4,k=4,r=1", "--dtype=bf16,tf32", "--pass",
        "forward,backward_weights", "--shard", "2/3", "--benchmark_out=x.json", "--no-peer"},
       "shapes");
   EXPECT_EQ(options.convs.size(), 2u);
-  EXPECT_EQ(options.dtypes, std::vector{DType::bf16});
+  EXPECT_EQ(options.modes, (std::vector{MathMode::bf16, MathMode::tf32}));
   EXPECT_EQ(options.passes, (std::vector{Pass::forward, Pass::backward_weights}));
   EXPECT_EQ(options.shard, 2);
   EXPECT_EQ(options.shards, 3);
@@ -233,7 +236,7 @@ TEST(BenchOptions, BadOnesAreNamed) {
   EXPECT_THAT(error_of({"--shard", "4/3"}), HasSubstr("4 of 3"));
   EXPECT_THAT(error_of({"--shard", "4"}), HasSubstr("is not i/n"));
   EXPECT_THAT(error_of({"--seconds", "nan"}), HasSubstr("is not a number"));
-  EXPECT_THAT(error_of({"--dtype", "f64"}), HasSubstr("neither f32 nor bf16"));
+  EXPECT_THAT(error_of({"--dtype", "f64"}), HasSubstr("none of f32, tf32, bf16, f16"));
   EXPECT_THAT(error_of({"--pass", "back"}), HasSubstr("is none of forward"));
   EXPECT_THAT(error_of({"--family", "rnn"}), HasSubstr("neither conv2d nor memory"));
   EXPECT_THAT(error_of({"--with", "x"}), HasSubstr("goes with --compare"));
