@@ -8,14 +8,8 @@
 #include "engine/core/autodiff.h"
 #include "engine/kernels/batch_norm.h"
 #include "engine/kernels/binary.h"
-#include "engine/kernels/color_transform.h"
-#include "engine/kernels/gram.h"
-#include "engine/kernels/lbfgs_update.h"
-#include "engine/kernels/mean_squared_difference.h"
 #include "engine/kernels/pool2d.h"
 #include "engine/kernels/reduce.h"
-#include "engine/kernels/resize.h"
-#include "engine/kernels/total_variation.h"
 #include "engine/kernels/unary.h"
 
 namespace {
@@ -33,55 +27,6 @@ void add_row(const std::string& name, std::shared_ptr<const Op> op,
   subject.inputs = inputs;
   subject.fills = fills_of(inputs, Fill::position);  // argmax
   add_memory_row(std::move(subject));
-}
-
-// The op that makes a value, with the types that it takes there.
-void add_node(const std::string& name, const Value& value) {
-  std::vector<TensorType> inputs;
-  for (const Value& input : value.node().inputs) inputs.push_back(input.type());
-  add_row(name, value.node().op, inputs);
-}
-
-void add_style_rows(DType dtype) {
-  Graph graph;
-  for (const auto& [side, filters] : {std::pair{512, 64}, {256, 128}, {64, 512}}) {
-    const Value maps = graph.input(join("maps", side), {1, side, side, filters}, dtype);
-    const Value matrix = gram(maps);
-    const std::string where = join(side, 'x', side, 'x', filters, '/', dtype);
-    add_node("style/gram/" + where, matrix);
-    add_node("style/gram_backward/" + where, gradients(sum(matrix), std::vector<Value>{maps})[0]);
-  }
-  const Value x = graph.input("x", {1, 64, 64, 512}, dtype);
-  const Value loss = mean_squared_difference(x, graph.input("target", x.shape()));
-  add_node(join("style/mean_squared_difference/", dtype), loss);
-  add_node(join("style/mean_squared_difference_backward/", dtype),
-           gradients(loss, std::vector<Value>{x})[0]);
-  if (dtype != DType::f32) return;
-  const Value image = graph.input("image", {1, 512, 512, 3});
-  const Value variation = total_variation(image);
-  add_node("style/total_variation", variation);
-  add_node("style/total_variation_backward", gradients(variation, std::vector<Value>{image})[0]);
-  add_node("style/color_transform", color_transform(image, ColorTransform::rgb_to_yiq()));
-  for (const std::int64_t side : {256, 1024}) {
-    const Value resized = resize(image, {.height = side, .width = side});
-    add_node(join("style/resize_to_", side), resized);
-    add_node(join("style/resize_to_", side, "_backward"),
-             gradients(sum(resized), std::vector<Value>{image})[0]);
-  }
-  const Value ring = graph.input("ring", {10, 512 * 512 * 3}), one = graph.input("one", {});
-  const Value words = graph.input("words", {kLbfgsWords + 10});
-  add_node("style/lbfgs_update", lbfgs_update({.learning_rate = one,
-                                               .loss = one,
-                                               .x = image,
-                                               .gradient = image,
-                                               .origin = image,
-                                               .origin_gradient = image,
-                                               .direction = image,
-                                               .steps = ring,
-                                               .changes = ring,
-                                               .words = words},
-                                              {})
-                                     .x);
 }
 
 void add_rows(DType dtype) {
@@ -120,7 +65,9 @@ void add_rows(DType dtype) {
 int main(int count, char** words) {
   add_rows(DType::f32);
   add_rows(DType::bf16);
-  add_style_rows(DType::f32);
-  add_style_rows(DType::bf16);
+  for (Subject& subject : style_subjects(kMathModes)) {
+    subject.name = "style/" + subject.name;
+    add_memory_row(std::move(subject));
+  }
   return run_memory_rows(count, words);
 }

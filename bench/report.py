@@ -165,6 +165,9 @@ def section(name, device, picture):
     memory = losses_first([row for row in rows if row["family"] == "memory"])
     if memory:
         text.append("What moves memory:\n\n" + bench_table(memory))
+    style = losses_first([row for row in rows if row["family"] == "style"])
+    if style:
+        text.append("What style transfer adds:\n\n" + bench_table(style))
     if device["left_out"]:
         text.append(folded(f"{len(device['left_out'])} rows left out", table(
             ["row", "why"], [[f"`{row}`", why] for row, why in device["left_out"].items()])))

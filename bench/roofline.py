@@ -81,7 +81,8 @@ def mark(x, y, intensity, rate, row, side):
 
 def roofline(name, device):
     """An SVG: FLOP/s over FLOP/byte of every convolution, under the measured roofs; None without one."""
-    rows = [row for row in device["rows"] if row["flops"] > 0 and row["bytes"] > 0]
+    rows = [row for row in device["rows"]
+            if row["family"] == "conv2d" and row["flops"] > 0 and row["bytes"] > 0]
     copy = device["ceilings"].get("copy_bytes_per_second", 0)
     roofs = {dtype: device["ceilings"].get(f"{dtype}_flops_per_second", 0) for dtype in DTYPES}
     roofs = {dtype: rate for dtype, rate in roofs.items() if rate > 0}

@@ -78,7 +78,10 @@ Tensor on_device(const std::vector<float>& values, const TensorType& type, const
 HostTensors random_inputs(const Subject& subject) {
   HostTensors tensors;
   for (std::size_t i = 0; i < subject.inputs.size(); ++i) {
-    tensors.push_back(random_values(subject.inputs[i], subject.fills[i], i, subject.math));
+    const auto given = subject.given.find(i);
+    tensors.push_back(given != subject.given.end()
+                          ? given->second
+                          : random_values(subject.inputs[i], subject.fills[i], i, subject.math));
   }
   return tensors;
 }

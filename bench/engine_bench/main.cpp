@@ -62,6 +62,9 @@ std::vector<Subject> chosen_subjects(const Options& options, const Device& devic
   if (has_family("memory")) {
     for (Subject& subject : memory_subjects(modes)) all.push_back(std::move(subject));
   }
+  if (has_family("style")) {
+    for (Subject& subject : style_subjects(modes)) all.push_back(std::move(subject));
+  }
   const std::regex filter(options.filter);
   std::vector<Subject> subjects;
   std::size_t matching = 0;

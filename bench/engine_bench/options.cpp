@@ -68,8 +68,8 @@ void set_shard(const std::string& text, Options& options) {
 std::vector<std::string> families_of(const std::string& text) {
   const std::vector<std::string> families = split(text);
   for (const std::string& family : families) {
-    ENGINE_CHECK(family == "conv2d" || family == "memory", "--family: \"", family,
-                 "\" is neither conv2d nor memory");
+    ENGINE_CHECK(family == "conv2d" || family == "memory" || family == "style", "--family: \"",
+                 family, "\" is none of conv2d, memory, style");
   }
   return families;
 }
@@ -113,7 +113,8 @@ What
                                pad pad_w stride stride_w dilation dilation_w groups; n=1/32 is two shapes
   --shapes PATH                a file or folder of such lines (default: bench/shapes of the source)
   --set NAME,...               files of that folder (default: quick on the CPU, all but quick on a GPU)
-  --family conv2d,memory       convolutions; pooling, activation, batch norm, optimizer updates
+  --family conv2d,memory,style convolutions; pooling, activation, batch norm, optimizer updates; Gram matrices,
+                               total variation, L-BFGS, resizing and what else style transfer needs
   --pass forward,backward_data,backward_weights
   --dtype f32,tf32,bf16,f16    tf32: f32 tensors, whose factors both sides may round to tf32; tf32 and f16
                                convolutions on a GPU only (default: f32, and bf16 where there are units for it)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -45,12 +46,13 @@ using HostTensors =
 
 struct Subject {
   std::string name;    // "conv2d_forward/bf16/n=32,h=56,c=64,k=64,r=3"
-  std::string family;  // "conv2d" or "memory"
+  std::string family;  // "conv2d", "memory" or "style"
   std::string shape_class;
   MathMode math = MathMode::f32;
   std::shared_ptr<const Op> op;
   std::vector<TensorType> inputs;
   std::vector<Fill> fills;
+  std::map<std::size_t, std::vector<float>> given;  // numbers of inputs that are not random
   bool is_in_place = false;  // outputs lie over the inputs that the op allows
   std::int64_t bytes = 0;    // 0: what the op says
   // Element of output 0 by definition; may be empty. Keeps a reference to the tensors.
@@ -65,5 +67,7 @@ std::vector<Subject> conv2d_subjects(std::span<const Conv2dProblem> shapes,
 // Pooling, activation, batch norm and optimizer updates at the sizes of the day/night net (64
 // images of 64x64x32) and of a large parameter. They are there in f32 and bf16.
 std::vector<Subject> memory_subjects(std::span<const MathMode> modes);
+// Gram matrices, losses, the optimizer's vectors, resizing and colours, likewise.
+std::vector<Subject> style_subjects(std::span<const MathMode> modes);
 
 }  // namespace engine::bench

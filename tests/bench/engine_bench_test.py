@@ -134,6 +134,19 @@ class EngineBench(unittest.TestCase):
         self.assertEqual(found["rows"][0]["engine"]["error"], 0)
         self.assertEqual(found["rows"][0]["limit"], "copy")
 
+    def test_rows_of_style_transfer_keep_their_bounds(self):
+        _, found = self.measured("style.json", "--family", "style", "--filter", "resize|total|64x64x512|color|lbfgs")
+        rows = {row["name"].split("/")[0]: row for row in found["rows"]}
+        self.assertEqual(set(rows), {
+            "gram", "gram_backward", "mean_squared_difference", "mean_squared_difference_backward", "total_variation",
+            "total_variation_backward", "color_transform", "resize_to_256", "resize_to_256_backward",
+            "resize_to_1024", "resize_to_1024_backward", "lbfgs_update"})
+        self.assertEqual([name for name, row in rows.items() if row["limit"] == "matrix"], ["gram", "gram_backward"])
+        for name, row in rows.items():
+            with self.subTest(name):
+                self.assertEqual("error" in row["engine"], name != "lbfgs_update")
+                self.assertLess(row["engine"].get("error", 0), 1e-5)
+
     def test_bad_input(self):
         (self.path / "bad.json").write_text("{")
         for words, text in [

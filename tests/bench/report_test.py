@@ -60,7 +60,8 @@ class Report(unittest.TestCase):
         # Names in the other order than dates: the date decides.
         self.put("a.json", bench("2026-02-02", [row("win", "large", "f32", 1e-3, 4e-3),
                                                 row("narrow", "narrow", "bf16", 3e-3, 1e-3),
-                                                row("relu", "", "f32", 1e-3, None, flops=0, family="memory")]))
+                                                row("relu", "", "f32", 1e-3, None, flops=0, family="memory"),
+                                                row("gram", "", "f32", 1e-3, None, family="style")]))
         self.put("b.json", bench("2026-01-01", [row("win", "large", "f32", 1e-3, 9e-3),
                                                 row("same", "large", "f32", 2e-3, 1e-3)], ["narrow", "absent"]))
 
@@ -73,6 +74,8 @@ class Report(unittest.TestCase):
         self.assertLess(text.index("`narrow`"), text.index("`same`"))  # losses first
         self.assertLess(text.index("`same`"), text.index("`win`"))
         self.assertIn("| `absent` | time |", text)
+        self.assertLess(text.index("What moves memory"), text.index("| - | `relu`"))
+        self.assertLess(text.index("What style transfer adds"), text.index("| - | `gram`"))
         self.assertNotIn("| `narrow` | time |", text)
 
     def test_quick_rows_only_fill_gaps(self):
