@@ -5,6 +5,7 @@ gpu_test.py SOURCE_FOLDER
 """
 import os
 import pathlib
+import re
 import sys
 import unittest
 
@@ -96,6 +97,27 @@ class Gpu(Machine):
         ran, _ = self.gpu("test", status=0)
         self.assertEqual(ran[0], "conformance")
         self.assertEqual(len(ran), PARTS + 1)
+
+    def test_a_quick_bench_is_stopped_within_four_minutes(self):
+        self.program("timeout", """\
+echo "timeout $*" >>"$CALLS"
+while [[ $1 == -* ]]; do shift; done
+exec "${@:2}"
+""")
+        bench = self.root / "build/bench/engine_bench"
+        bench.parent.mkdir()
+        bench.write_text('#!/bin/bash\nwhile [[ $1 != --json ]]; do shift; done\necho "{}" >"$2"\n')
+        bench.chmod(0o755)
+        for quick, least, most in (["--quick"], 0, 240), ([], 400, 480):
+            (self.root / "calls").unlink(missing_ok=True)
+            self.run_script(SOURCE / "scripts/gpu.sh", "bench", "--device", "cpu", "--shard", "2/2", *quick,
+                            ENGINE_GPU_BUILD=str(self.root / "build"),
+                            ENGINE_BENCH_RESULTS=str(self.root / "results"))
+            call = (self.root / "calls").read_text()
+            kill, stop = map(int, re.search(r"--kill-after=(\d+) (\d+) .*/engine_bench", call).groups())
+            self.assertGreater(stop + kill, least)
+            self.assertLessEqual(stop + kill, most)
+            self.assertEqual("--quick" in call, bool(quick))
 
 
 if __name__ == "__main__":
