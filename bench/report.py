@@ -111,7 +111,7 @@ def bench_table(rows):
         rate = (rate_words(row["flops"] / seconds) if row["flops"]
                 else f"{number(row['bytes'] / seconds * 1e-9)} GB/s")
         body.append([f"{row['ratio']:.2f}" if "peer" in row else "-", f"`{row['name']}`",
-                     side_words(row["engine"]), side_words(row["peer"]) if "peer" in row else "-", rate,
+                     side_words(row["engine"]) + ("" if row["settled"] else " ~"), side_words(row["peer"]) if "peer" in row else "-", rate,
                      f"{100 * row['share_of_limit']:.0f} % of {row['limit']}",
                      error_words(row["engine"]), error_words(row["peer"]) if "peer" in row else "-"])
     return table(["ratio", "row", "engine, us", f"{peer}, us", "rate", "of the limit", "error",
@@ -179,7 +179,7 @@ def section(name, device, picture):
 INTRODUCTION = """# Results
 
 Made by `bench/report.py` from `bench/results/`; do not edit. How it is measured: `bench/README.md`. Times are
-medians with half the distance of the quartiles; errors are the largest over the root mean square of the
+medians with half the distance of the quartiles (~: not settled before they were taken); errors are the largest over the root mean square of the
 reference (in double, on a sample of the output where it is large).
 """
 

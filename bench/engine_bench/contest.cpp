@@ -46,12 +46,12 @@ Times run_contest(Stopwatch& stopwatch, const Contender& engine, const Contender
   };
 
   std::vector<double> our_times, their_times;
+  bool have_settled = false;
   auto begin = Clock::now();
-  while (since(begin) < effort.seconds / 2) {
+  while (!have_settled && since(begin) < effort.seconds / 2) {
     round(our_times.size() % 2 == 1, our_times, their_times);
-    const bool have_settled = has_settled(our_times, kWindow, kTolerance) &&
-                              (theirs == nullptr || has_settled(their_times, kWindow, kTolerance));
-    if (have_settled) break;
+    have_settled = has_settled(our_times, kWindow, kTolerance) &&
+                   (theirs == nullptr || has_settled(their_times, kWindow, kTolerance));
   }
   our_times.clear();
   their_times.clear();
@@ -60,7 +60,7 @@ Times run_contest(Stopwatch& stopwatch, const Contender& engine, const Contender
     if (i >= effort.min_blocks && since(begin) > effort.seconds) break;
     round(i % 2 == 1, our_times, their_times);
   }
-  Times times{.engine = spread_of(our_times), .peer = {}};
+  Times times{.engine = spread_of(our_times), .peer = {}, .have_settled = have_settled};
   if (theirs != nullptr) times.peer = spread_of(their_times);
   return times;
 }

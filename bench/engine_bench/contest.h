@@ -31,10 +31,12 @@ struct Effort {
 struct Times {
   Spread engine;
   std::optional<Spread> peer;
+  bool have_settled = false;  // before they were taken; else the warm-up's time was over
 };
 
 // Times blocks of both in turn, the order changing from round to round, after blocks of both until
-// their times have settled. `copies`: the buffers that calls rotate over.
+// their times have settled, for half of `effort.seconds` at most. `copies`: the buffers that calls
+// rotate over.
 Times run_contest(Stopwatch& stopwatch, const Contender& engine, const Contender* peer, int copies,
                   const Effort& effort);
 

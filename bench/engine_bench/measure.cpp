@@ -129,6 +129,7 @@ Row measure(const Subject& subject, const Setup& setup, Stopwatch& stopwatch) {
 
   const Times times = run_contest(stopwatch, engine, peer, buffers.copies(), setup.effort);
   row.engine.seconds = times.engine;
+  row.has_settled = times.have_settled;
   if (peer != nullptr) row.peer->seconds = *times.peer;
   const auto [least, limit] =
       least_seconds({.bytes = row.bytes, .flops = row.flops}, subject.math, setup.ceilings);

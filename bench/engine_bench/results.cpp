@@ -57,6 +57,7 @@ Json json_of(const Row& row) {
                {"elements", row.elements},
                {"limit", row.limit},
                {"share_of_limit", row.share_of_limit},
+               {"settled", row.has_settled},
                {"engine", json_of(row.engine)}};
   if (row.peer) {
     json["peer"] = json_of(*row.peer);
@@ -77,6 +78,7 @@ Row row_of(const Json& json) {
   row.elements = json.at("elements");
   row.limit = json.at("limit");
   row.share_of_limit = json.at("share_of_limit");
+  row.has_settled = json.at("settled");
   row.engine = side_of(json.at("engine"));
   if (json.contains("peer")) row.peer = side_of(json.at("peer"));
   return row;

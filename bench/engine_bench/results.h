@@ -35,6 +35,7 @@ struct Row {
   std::int64_t elements = 0;
   std::string limit;          // what bounds it: "copy" or "matrix"
   double share_of_limit = 0;  // the time that the measured ceiling allows / ours
+  bool has_settled = true;    // the times of both sides, before they were taken
   Side engine;
   std::optional<Side> peer;
 

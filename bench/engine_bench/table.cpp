@@ -37,7 +37,7 @@ std::string row_text(const Row& row) {
                  row.limit.c_str());
   text += error_text(row.engine.error);
   text += ' ' + error_text(row.peer ? row.peer->error : std::nullopt);
-  text += format(" %3d  ", row.engine.seconds.n);
+  text += format(" %3d%c ", row.engine.seconds.n, row.has_settled ? ' ' : '~');
   return text + row.name + (row.engine.algorithm.empty() ? "" : "  [" + row.engine.algorithm) +
          (row.peer ? " | " + row.peer->name + ' ' + row.peer->algorithm : "") +
          (row.engine.algorithm.empty() ? "" : "]") + '\n';
@@ -91,7 +91,7 @@ std::string table_of(const Results& results) {
   text +=
       "\n"
       "times: median, half the distance of the quartiles in %; error: largest, over the root "
-      "mean square\n\n";
+      "mean square; n~: the times had not settled before\n\n";
   text += format("%6s %11s %5s %11s %5s %9s %7s %-12s %8s %8s %3s\n", "ratio", "engine us", "+-%",
                  "peer us", "+-%", "GFLOP/s", "GB/s", "% of limit", "error", "peer's", "n");
   for (const Row& row : losses_first(results.rows)) text += row_text(row);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""engine_bench on the emulated GPU: engine_bench_simt_test.py PROGRAM
+"""engine_bench on the emulated GPU: engine_bench_simt_test.py PROGRAM FOLDER_OF_NVML
 
-Times mean nothing there; that rows are made, right and bounded does.
+Times mean nothing there; that rows are made, right and bounded does, and what the header tells.
 """
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,7 +15,8 @@ with tempfile.TemporaryDirectory() as folder:
     shape, modes, passes = "n=1,h=4,c=8,k=8,r=1", ("tf32", "bf16", "f16"), ("forward", "backward_data", "backward_weights")
     done = subprocess.run(
         [sys.argv[1], "--device", "cuda", "--quick", "--seconds", "0.001", "--conv", shape, "--dtype",
-         ",".join(modes), "--json", file], text=True, capture_output=True)
+         ",".join(modes), "--json", file], text=True, capture_output=True,
+        env=dict(os.environ, LD_LIBRARY_PATH=sys.argv[2]))
     if done.returncode != 0:
         sys.exit(f"code {done.returncode}\n{done.stdout}\n{done.stderr}")
     found = json.loads(file.read_text())
@@ -28,6 +30,13 @@ with tempfile.TemporaryDirectory() as folder:
         assert row["engine"]["median_seconds"] > 0 and row["engine"]["n"] >= 5, row
         assert "peer" not in row, row
     assert found["ceilings"]["copy_bytes_per_second"] > 0, found["ceilings"]
-    assert "nvml" in found["header"] or "driver" in found["header"], found["header"]
-    assert found["header"]["l2_bytes"].isdigit(), found["header"]
+    header = found["header"]
+    state = {"sm_mhz": "1500", "max_sm_mhz": "1980", "memory_mhz": "2600", "watts": "512", "limit_watts": "unknown",
+             "celsius": "61", "driver": "999.10"}
+    for key, value in state.items():
+        assert header[key] == header["at_end_" + key] == value, (key, header)
+    for key in ("date", "device", "engine", "cudnn", "cuda_driver_api", "cuda_runtime", "cublas", "load_average"):
+        assert header[key], (key, header)
+    # Copies of the tensors, in turn, are more than twice the last cache.
+    assert int(header["rotated_bytes"]) == 2 * int(header["l2_bytes"]) > 0, header
 print("engine_bench_simt: 9 rows")

@@ -21,7 +21,7 @@ def row(name, kind, dtype, ours, theirs, flops=10 ** 9, family="conv2d"):
         return {"name": who, "algorithm": "", "median_seconds": seconds,
                 "quartile_seconds": [seconds * 0.9, seconds * 1.1], "n": 9, "scratch_bytes": 0, "error": 1e-7}
     result = {"name": name, "family": family, "shape_class": kind, "dtype": dtype, "bytes": 10 ** 7,
-              "flops": flops, "checked": 1, "elements": 1, "limit": "matrix", "share_of_limit": 0.5,
+              "flops": flops, "checked": 1, "elements": 1, "limit": "matrix", "share_of_limit": 0.5, "settled": name != "same",
               "engine": side("engine", ours)}
     if theirs:
         result.update(peer=side("cuDNN", theirs), ratio=ours / theirs)
@@ -74,6 +74,8 @@ class Report(unittest.TestCase):
         self.assertLess(text.index("`narrow`"), text.index("`same`"))  # losses first
         self.assertLess(text.index("`same`"), text.index("`win`"))
         self.assertIn("| `absent` | time |", text)
+        self.assertIn("| `same` | 2000 ±10 % ~ | 1000 ±10 % |", text)
+        self.assertIn("| `win` | 1000 ±10 % | 4000 ±10 % |", text)
         self.assertLess(text.index("What moves memory"), text.index("| - | `relu`"))
         self.assertLess(text.index("What style transfer adds"), text.index("| - | `gram`"))
         self.assertNotIn("| `narrow` | time |", text)

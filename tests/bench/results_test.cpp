@@ -71,6 +71,7 @@ Results sample() {
                   row("narrow", 1, 4, "narrow")};
   results.rows[0].engine.error = 1e-7;
   results.rows[0].engine.share_of_bound = 0.25;
+  results.rows[3].has_settled = false;
   results.left_out = {{"absent", "no kernel"}};
   return results;
 }
@@ -85,6 +86,8 @@ TEST(Results, JsonComesBack) {
   EXPECT_FALSE(again.rows[1].peer.has_value());
   EXPECT_EQ(again.rows[2].ratio(), 1.5);
   EXPECT_EQ(again.left_out[0].reason, "no kernel");
+  EXPECT_TRUE(again.rows[0].has_settled);
+  EXPECT_FALSE(again.rows[3].has_settled);
   EXPECT_EQ(again.header, results.header);
   EXPECT_EQ(again.ceilings.flops_per_second[MathMode::tf32], 3e9);
   EXPECT_EQ(again.ceilings.flops_per_second[MathMode::f16], 4e9);
@@ -167,6 +170,8 @@ TEST(Table, LossesComeFirst) {
   EXPECT_LT(text.find("loss"), text.find("win"));
   EXPECT_THAT(text, HasSubstr("absent: no kernel"));
   EXPECT_THAT(text, HasSubstr("1.500"));
+  EXPECT_THAT(text, HasSubstr("  9~ narrow"));
+  EXPECT_THAT(text, HasSubstr("  9  win"));
   EXPECT_THAT(text, HasSubstr("copy 1.0 GB/s, f32 0.002 TFLOP/s, tf32 0.003 TFLOP/s, f16 0.004"));
 }
 
