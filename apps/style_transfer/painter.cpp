@@ -127,12 +127,16 @@ ScaleStart Painter::next_scale(const Shape& image) const {
   return next;
 }
 
-Painter::Losses Painter::losses(std::int64_t step) const {
-  const auto at = [&](const char* name) { return recorded(store_, name, step, step + 1)[0]; };
-  return {.total = at("loss"),
-          .content = at("content_loss"),
-          .style = at("style_loss"),
-          .variation = at("variation_loss")};
+std::vector<Painter::Losses> Painter::losses(std::int64_t first, std::int64_t last) const {
+  const auto of = [&](const char* name) { return recorded(store_, name, first, last); };
+  const auto total = of("loss"), content = of("content_loss"), style = of("style_loss"),
+             variation = of("variation_loss");
+  std::vector<Losses> losses;
+  for (std::size_t i = 0; i < total.size(); ++i) {
+    losses.push_back(
+        {.total = total[i], .content = content[i], .style = style[i], .variation = variation[i]});
+  }
+  return losses;
 }
 
 int Painter::fallbacks() const {

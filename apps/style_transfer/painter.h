@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "engine/apps/style_transfer/objective.h"
 #include "engine/core/executable.h"
@@ -25,7 +26,7 @@ class Painter {
   Painter(const StyleSettings& settings, const Objective& objective, const Targets& targets,
           const ScaleStart& start);
 
-  void run(std::int64_t steps) { step_->run(steps); }
+  void run(std::int64_t steps) { step_->run(steps); }  // enqueues them on a GPU
   std::int64_t step() const { return store_.step(); }
   Precision precision() const { return step_->precision(); }
 
@@ -38,7 +39,8 @@ class Painter {
   struct Losses {
     float total = 0, content = 0, style = 0, variation = 0;
   };
-  Losses losses(std::int64_t step) const;  // of a step that was run
+  // Of the steps [first, last), which were run; waits for the device.
+  std::vector<Losses> losses(std::int64_t first, std::int64_t last) const;
 
   int fallbacks() const;    // of L-BFGS
   bool is_stalled() const;  // of L-BFGS

@@ -25,6 +25,9 @@ namespace engine::apps::style_transfer {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr double kBlockSeconds = 0.2;  // of iterations that are enqueued together
+constexpr int kMostInBlock = 1000;     // the rings of losses are longer
+
 // Before any work: whether the result can be written where it should go.
 void check_output(const fs::path& path) {
   const std::string extension = path.extension().string();
@@ -140,14 +143,12 @@ class StyleRun {
     std::int64_t end = 0;
     for (std::size_t i = 0; i <= scale; ++i) end += scales_[i].iterations;
     int fallbacks = painter.fallbacks();
-    // Whether L-BFGS is stalled is asked after every iteration: a run must not end otherwise where
-    // it was stopped in between.
+    block_ = 1;
     while (painter.step() < end && !painter.is_stalled()) {
       const std::int64_t first = painter.step();
       const std::int64_t next = std::min(end, (first / settings_.preview + 1) * settings_.preview);
       while (painter.step() < next && !painter.is_stalled() && !interrupted()) {
-        painter.run(1);
-        append(painter, scale);
+        run_block(painter, scale, next - painter.step());
         progress.update(painter.step(), join(scales_[scale].size, " pixels"));
       }
       if (painter.fallbacks() > fallbacks) {
@@ -168,20 +169,38 @@ class StyleRun {
     }
   }
 
-  void append(const Painter& painter, std::size_t scale) {
-    const Painter::Losses losses = painter.losses(painter.step() - 1);
+  // At most `most` iterations that nobody looks at before the last one is done, so that a GPU does
+  // not wait for the host after each: as many as take kBlockSeconds. Whether L-BFGS is stalled is
+  // asked after every iteration: a run must not end otherwise where it was stopped in between.
+  void run_block(Painter& painter, std::size_t scale, std::int64_t most) {
+    const std::int64_t first = painter.step(), count = std::min(most, block_);
+    const double begin = seconds();
+    painter.run(count);
+    const std::vector<Painter::Losses> losses = painter.losses(first, first + count);
+    const double each = (seconds() - begin) / static_cast<double>(count);
+    for (std::int64_t i = 0; i < count; ++i) {
+      append(losses[static_cast<std::size_t>(i)], first + i + 1, scale,
+             begin + each * static_cast<double>(i + 1));
+    }
+    if (settings_.optimizer.starts_with("lbfgs")) return;
+    block_ = static_cast<std::int64_t>(
+        std::clamp(kBlockSeconds / std::max(each, 1e-6), 1.0, double{kMostInBlock}));
+  }
+
+  void append(const Painter::Losses& losses, std::int64_t iteration, std::size_t scale,
+              double at_seconds) {
     if (!std::isfinite(losses.total) && !settings_.optimizer.starts_with("lbfgs")) {
-      throw Error(join("the loss is no longer finite at iteration ", painter.step(),
+      throw Error(join("the loss is no longer finite at iteration ", iteration,
                        "; try a smaller --learning-rate; the last preview is ",
                        folder_->file("preview.png").string()));
     }
-    log_->append({{"iteration", painter.step()},
+    log_->append({{"iteration", iteration},
                   {"size", scales_[scale].size},
                   {"loss", losses.total},
                   {"content_loss", losses.content},
                   {"style_loss", losses.style},
                   {"variation_loss", losses.variation},
-                  {"seconds", std::round(seconds() * 1000) / 1000}});
+                  {"seconds", std::round(at_seconds * 1000) / 1000}});
   }
 
   void preview(const Painter& painter, std::size_t scale) {
@@ -272,6 +291,7 @@ class StyleRun {
   std::optional<StyleInputs> inputs_;
   Tensor result_;
   std::int64_t planned_ = 0;
+  std::int64_t block_ = 1;  // iterations to enqueue together
   double seconds_before_ = 0;
   Clock::time_point begin_;
 };
