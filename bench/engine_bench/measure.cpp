@@ -120,7 +120,7 @@ Row measure(const Subject& subject, const Setup& setup, Stopwatch& stopwatch) {
     peers = peer_candidates({.subject = subject,
                              .host = host,
                              .buffers = buffers,
-                             .scratch_limit = setup.scratch_limit,
+                             .scratch_limit = std::max(setup.scratch_limit, engine.scratch_bytes),
                              .max_candidates = setup.max_candidates});
   }
   const int best = peers.size() == 1 ? 0 : fastest(stopwatch, peers, buffers.copies());

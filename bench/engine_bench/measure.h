@@ -12,7 +12,7 @@ struct Setup {
   Device device;
   Ceilings ceilings;
   std::int64_t rotated_bytes = 0;  // what the buffers of a row together exceed
-  std::int64_t scratch_limit = 0;  // bytes, for the peer
+  std::int64_t scratch_limit = 0;  // bytes, for the peer; as much as ours takes where that is more
   int max_candidates = 0;          // formulations of the peer that are tried; 0: all
   bool has_peer = true;
   Effort effort;

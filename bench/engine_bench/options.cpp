@@ -125,7 +125,7 @@ What
 How
   --seconds S                  of measurement for a row (1)      --quick   0.1, set quick, few cuDNN engines
   --time-limit S               begin no row after S seconds; --continue adds what --json's file lacks
-  --scratch-mib N              workspace that the peer may use (256)
+  --scratch-mib N              workspace that the peer may use (256), or as much as ours takes
   --no-peer                    ours alone
 
 Output: a table, losses first; then geometric means for the three classes of shapes.
