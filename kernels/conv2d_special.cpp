@@ -64,6 +64,13 @@ FewChannelsPlan few_channels_plan(Conv2dDirection direction, const Conv2dProblem
                                             : 2 * (64 * 72 + line_elements(plan.tiles));
     return plan;
   }
+  if (direction == Conv2dDirection::backward_data) {
+    plan.tiles.count = problem.n * problem.ih * ceil_div(problem.iw, 4);
+    plan.channels = dtype == DType::f32 ? 32 : 64;
+    plan.shared_bytes = 4 * ceil_div(problem.oc, plan.channels) * plan.channels * problem.kh *
+                        problem.kw * problem.ic;
+    return plan;
+  }
   plan.tiles = few_channels_tiles(problem, 128);
   // 64 channels unless 32 leave fewer idle, or 64 have no room.
   const std::int64_t rest = problem.oc % 64;
@@ -79,7 +86,7 @@ FewChannelsPlan few_channels_plan(Conv2dDirection direction, const Conv2dProblem
 bool few_channels_takes(Conv2dDirection direction, const Conv2dProblem& p, DType dtype) {
   const Conv2dGeometry& g = p.geometry;
   if (p.ic < 1 || p.ic > 4 || g.groups != 1 || g.dilation != Extent2d(1)) return false;
-  if (!is_taken_type(dtype) || direction == Conv2dDirection::backward_data) return false;
+  if (!is_taken_type(dtype)) return false;
   if (std::max({p.kh, p.kw, g.stride.h, g.stride.w, p.oc}) > kMostExtent) return false;
   const std::int64_t steps = p.kh * p.kw * p.ic;
   if (direction == Conv2dDirection::backward_weights) {

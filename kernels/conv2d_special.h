@@ -24,7 +24,8 @@ struct FewChannelsTiles {
 // Of `pixels` output pixels each, of the shape that needs the fewest.
 FewChannelsTiles few_channels_tiles(const Conv2dProblem& problem, int pixels);
 
-// What a block of one of the kernels works on.
+// What a block of one of the kernels works on. The gradient of x has groups of four pixels of x for
+// tiles, of which only the count is told, and takes that many output channels at a time.
 struct FewChannelsPlan {
   FewChannelsTiles tiles;
   int channels = 0;  // of the output
@@ -33,7 +34,6 @@ struct FewChannelsPlan {
 FewChannelsPlan few_channels_plan(Conv2dDirection direction, const Conv2dProblem& problem,
                                   DType dtype);
 
-// The gradient of x is left to the general kernels: first layers do not need it.
 bool few_channels_takes(Conv2dDirection direction, const Conv2dProblem& problem, DType dtype);
 
 // --- depthwise: as many groups as input and output channels, no dilation; f32 and bf16 ---

@@ -130,6 +130,9 @@ std::unique_ptr<Kernel> prepare_few_channels_forward_f32(const Conv2dPlan& plan,
 
 std::unique_ptr<Kernel> prepare_conv2d_few_channels(const Conv2dPlan& plan,
                                                     const PrepareContext& context) {
+  if (plan.direction == Conv2dDirection::backward_data) {
+    return prepare_few_channels_data(plan, context);
+  }
   const bool is_f32 = context.inputs[0].dtype == DType::f32;
   if (plan.direction == Conv2dDirection::backward_weights) {
     return is_f32 ? prepare_few_channels_weights_f32(plan, context)

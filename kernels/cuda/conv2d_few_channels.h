@@ -158,6 +158,8 @@ std::unique_ptr<Kernel> few_channels_weights(const Conv2dPlan& plan, const Prepa
 }
 
 // The parts of prepare_conv2d_few_channels().
+std::unique_ptr<Kernel> prepare_few_channels_data(const Conv2dPlan& plan,
+                                                  const PrepareContext& context);
 std::unique_ptr<Kernel> prepare_few_channels_forward_f32(const Conv2dPlan& plan,
                                                          const PrepareContext& context);
 std::unique_ptr<Kernel> prepare_few_channels_forward_bf16(const Conv2dPlan& plan,

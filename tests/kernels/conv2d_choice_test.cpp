@@ -86,6 +86,8 @@ TEST(Conv2dChoice, TensorCoresTakeNarrowTypesAndChannelsInEights) {
   EXPECT_EQ(algorithm(data, 8, 16, 1, DType::bf16), "mma");
   EXPECT_EQ(algorithm(weights, 8, 16, 1, DType::bf16), "mma");
   EXPECT_EQ(algorithm(forward, 4, 16, 1, DType::bf16), "few_channels");
+  EXPECT_EQ(algorithm(data, 4, 16, 1, DType::bf16), "few_channels");
+  EXPECT_EQ(algorithm(data, 4, 16, 1, DType::f16), "plain");
   EXPECT_EQ(algorithm(forward, 4, 16, 1, DType::f16), "plain");
   EXPECT_EQ(algorithm(forward, 16, 16, 16, DType::bf16), "depthwise");
   EXPECT_EQ(algorithm(forward, 16, 16, 2, DType::bf16), "mma");

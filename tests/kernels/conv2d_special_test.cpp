@@ -32,6 +32,8 @@ const Conv2dCase kFewChannelsCases[] = {
     {"padding_beyond_kernel", 2, 3, 3, 4, 4, 2, 2, 1, 1, 3, 3},
     {"one_filter", 1, 6, 5, 3, 1, 3, 3, 1, 1, 1, 1},
     {"many_tiles", 37, 3, 5, 2, 8, 2, 2},
+    {"rgb_3x3_130_filters", 1, 5, 6, 3, 130, 3, 3, 1, 1, 1, 1},
+    {"empty_batch", 0, 5, 6, 3, 8, 3, 3, 1, 1, 1, 1},
 };
 
 // Ten tiles for each of 132 multiprocessors, which have up to six blocks.
@@ -102,8 +104,10 @@ class Conv2dFewChannels : public Conv2dSpecial {};
 
 TEST_P(Conv2dFewChannels, IsTaken) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    EXPECT_TRUE(
-        cuda::few_channels_takes(cuda::Conv2dDirection::forward, problem_of(GetParam()), dtype));
+    for (const auto direction :
+         {cuda::Conv2dDirection::forward, cuda::Conv2dDirection::backward_data}) {
+      EXPECT_TRUE(cuda::few_channels_takes(direction, problem_of(GetParam()), dtype));
+    }
   }
 }
 TEST_P(Conv2dFewChannels, ForwardMatchesReferenceF32) {
@@ -111,6 +115,12 @@ TEST_P(Conv2dFewChannels, ForwardMatchesReferenceF32) {
 }
 TEST_P(Conv2dFewChannels, ForwardMatchesReferenceBf16) {
   expect_forward(DType::bf16);
+}
+TEST_P(Conv2dFewChannels, BackwardDataMatchesReferenceF32) {
+  expect_backward_data(DType::f32);
+}
+TEST_P(Conv2dFewChannels, BackwardDataMatchesReferenceBf16) {
+  expect_backward_data(DType::bf16);
 }
 TEST_P(Conv2dFewChannels, BackwardWeightsMatchReferenceF32) {
   expect_backward_weights(DType::f32);
@@ -187,6 +197,32 @@ TEST(Conv2dSpecialValues, FewChannelsKeepNanWhereItIs) {
   }
 }
 
+// The same of dy, whose pixels reach those of x under their windows.
+TEST(Conv2dSpecialValues, FewChannelsKeepNanOfTheGradientWhereItIs) {
+  const Conv2dCase c{"", 1, 9, 20, 3, 8, 3, 3, 1, 1, 1, 1};
+  for (const Device& device : test_devices()) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      std::vector<float> dy(static_cast<std::size_t>(c.y_size()), 1.0f);
+      dy[(4 * 20 + 10) * 8 + 5] = NAN;
+      const std::vector<float> w(static_cast<std::size_t>(c.w_size()), 1.0f);
+      Graph graph;
+      graph.output("dx", conv2d_backward_data(graph.input("dy", y_shape(c), dtype),
+                                              graph.input("w", w_shape(c), dtype), x_shape(c),
+                                              geometry_of(c)));
+      const std::vector<float> got = interpret(graph,
+                                               {{"dy", Tensor::from(dy, y_shape(c)).to(dtype)},
+                                                {"w", Tensor::from(w, w_shape(c)).to(dtype)}},
+                                               nullptr, device)[0]
+                                         .to_floats();
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        const std::size_t row = i / 3 / 20, column = i / 3 % 20;
+        const bool is_reached = row >= 3 && row <= 5 && column >= 9 && column <= 11;
+        ASSERT_EQ(std::isnan(got[i]), is_reached) << i << dtype << device;
+      }
+    }
+  }
+}
+
 std::string plan_text(cuda::Conv2dDirection direction, const Conv2dCase& c, DType dtype) {
   if (!cuda::few_channels_takes(direction, problem_of(c), dtype)) return "no";
   const auto plan = cuda::few_channels_plan(direction, problem_of(c), dtype);
@@ -205,7 +241,13 @@ TEST(Conv2dChoice, FewChannelsAreCutIntoTiles) {
             "8x8 pixels, 64 channels, 12544 tiles, 17584 bytes");
   EXPECT_EQ(plan_text(backward_weights, vgg, DType::bf16),
             "8x8 pixels, 64 channels, 12544 tiles, 9816 bytes");
-  EXPECT_EQ(plan_text(backward_data, vgg, DType::f32), "no");
+  EXPECT_EQ(plan_text(backward_data, vgg, DType::f32),
+            "0x1 pixels, 32 channels, 200704 tiles, 6912 bytes");
+  EXPECT_EQ(plan_text(backward_data, vgg, DType::bf16),
+            "0x1 pixels, 64 channels, 200704 tiles, 6912 bytes");
+  Conv2dCase many_filters = vgg;
+  many_filters.out_channels = 1024;
+  EXPECT_EQ(plan_text(backward_data, many_filters, DType::bf16), "no") << "no room for them";
   EXPECT_EQ(plan_text(forward, vgg, DType::f16), "no");
   // 64 channels have no room, or there are fewer.
   const Conv2dCase alexnet{"", 1, 128, 128, 3, 96, 11, 11, 4, 4, 2, 2};

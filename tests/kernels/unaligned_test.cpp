@@ -93,6 +93,17 @@ const UnalignedCase kUnalignedCases[] = {
        return {conv2d(g.input("x", {2, 6, 5, 3}, DType::bf16),
                       g.input("w", {8, 3, 3, 3}, DType::bf16), {.padding = 1})};
      }},
+    {"conv2d_few_channels_backward_data",
+     [](Graph& g) -> Values {
+       return {conv2d_backward_data(g.input("dy", {2, 6, 5, 8}), g.input("w", {8, 3, 3, 3}),
+                                    {2, 6, 5, 3}, {.padding = 1})};
+     }},
+    {"conv2d_few_channels_backward_data_bf16",
+     [](Graph& g) -> Values {
+       return {conv2d_backward_data(g.input("dy", {2, 6, 5, 8}, DType::bf16),
+                                    g.input("w", {8, 3, 3, 3}, DType::bf16), {2, 6, 5, 3},
+                                    {.padding = 1})};
+     }},
     {"conv2d_few_channels_backward_weights_bf16",
      [](Graph& g) -> Values {
        return {conv2d_backward_weights(g.input("x", {2, 6, 5, 3}, DType::bf16),
