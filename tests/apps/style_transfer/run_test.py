@@ -39,6 +39,24 @@ class Makes(Case):
                 rows = self.rows(optimizer)
                 self.assertLess(min(row["loss"] for row in rows), 0.7 * rows[0]["loss"])
 
+    def test_lbfgs_says_when_it_goes_back(self):
+        result = self.call("scene:18", "pattern:dots", "-o", "out.png", *SMALL, "--iterations", "15", "--init",
+                           "noise", "--optimizer", "lbfgs-fixed", "--learning-rate", "5", "--preview", "3", "--out",
+                           "run")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("L-BFGS diverged; it went back and began anew with shorter steps", result.stderr.decode())
+        losses = [row["loss"] for row in self.rows("run")]
+        self.assertGreater(max(losses), 10 * losses[0])
+        self.assertLess(losses[-1], 0.2 * losses[0])
+
+    def test_a_loss_that_explodes_ends_the_run_and_leaves_the_last_preview(self):
+        for preview in ("1", "25"):  # alone, and among iterations that are enqueued together
+            self.fails(["scene:18", "pattern:dots", "-o", "out.png", *SMALL, "--optimizer", "gd", "--learning-rate",
+                        "1e30", "--preview", preview, "--out", preview], "the loss is no longer finite at iteration 2", 1)
+            self.assertEqual([row["iteration"] for row in self.rows(preview)], [1])
+            self.assertFalse(os.path.exists(self.path("out.png")))
+        self.assertEqual(png_size(self.path("1", "preview.png")), (48, 36))
+
     def test_scales_colors_and_several_styles(self):
         result = self.makes("scene:2", "pattern:waves", "pattern:embers", "--style-weights", "1,3",
                             "--colors", "content", "--scales", "2", "--style-scale", "0.8",
