@@ -200,7 +200,7 @@ class StyleRun {
                   {"content_loss", losses.content},
                   {"style_loss", losses.style},
                   {"variation_loss", losses.variation},
-                  {"seconds", std::round(at_seconds * 1000) / 1000}});
+                  {"seconds", std::round(at_seconds * 1e6) / 1e6}});
   }
 
   void preview(const Painter& painter, std::size_t scale) {
