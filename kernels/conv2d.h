@@ -29,9 +29,11 @@ struct Conv2dGeometry {
 // Gradients: x and w.
 // Numerics: the same bits in every run with the same thread count. NaN in x or w reaches y, but the
 //   relu that fusion appends on the CPU is oneDNN's, which turns NaN into 0. relu() by itself keeps
-//   it. On CUDA NaN and infinity in w also reach the pixels whose tap lies in the padding, as 0 is
+//   it. With AVX-512 large 3x3 convolutions of stride 1 are computed by Winograd's minimal
+//   filtering, in f32 (kernels/cpu/winograd_conv2d.h): NaN then reaches all of its 4x4 tile. On
+//   CUDA NaN and infinity in w also reach the pixels whose tap lies in the padding, as 0 is
 //   multiplied there.
-// Scratch: packed weights and oneDNN's own.
+// Scratch: packed weights and oneDNN's own; transformed tiles, 6 MiB and more.
 // Throws: InvalidArgument with both shapes when channels, groups or the kernel do not fit.
 Value conv2d(const Value& x, const Value& w, const Conv2dGeometry& geometry = {});
 

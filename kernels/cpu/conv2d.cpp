@@ -1,7 +1,9 @@
-// Convolutions on the CPU: oneDNN, and the empty batch, which oneDNN refuses in places.
+// Convolutions on the CPU: by Winograd's way or oneDNN's; the empty batch, which oneDNN refuses in
+// places.
 #include <cstring>
 
 #include "engine/kernels/cpu/onednn.h"
+#include "engine/kernels/cpu/winograd_conv2d.h"
 
 namespace engine::cpu {
 namespace {
@@ -21,18 +23,25 @@ std::unique_ptr<Kernel> zeros_kernel(const PrepareContext& context) {
 std::unique_ptr<Kernel> prepare_conv2d(const Conv2dProblem& problem, Activation activation,
                                        const PrepareContext& context) {
   if (problem.n == 0) return zeros_kernel(context);
+  if (winograd_is_faster(problem, context)) return winograd_conv2d(problem, activation, context);
   return onednn_conv2d(problem, activation, context);
 }
 
 std::unique_ptr<Kernel> prepare_conv2d_backward_data(const Conv2dProblem& problem,
                                                      const PrepareContext& context) {
   if (problem.n == 0) return zeros_kernel(context);
+  if (winograd_is_faster(problem, context)) {
+    return winograd_conv2d_backward_data(problem, context);
+  }
   return onednn_conv2d_backward_data(problem, context);
 }
 
 std::unique_ptr<Kernel> prepare_conv2d_backward_weights(const Conv2dProblem& problem,
                                                         const PrepareContext& context) {
   if (problem.n == 0) return zeros_kernel(context);
+  if (winograd_is_faster(problem, context)) {
+    return winograd_conv2d_backward_weights(problem, context);
+  }
   return onednn_conv2d_backward_weights(problem, context);
 }
 

@@ -14,6 +14,12 @@ std::string onednn_version() {
   return join(version->major, '.', version->minor, '.', version->patch);
 }
 
+bool onednn_uses_avx512() {
+  const auto sets = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto avx512 = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
+  return (sets & avx512) == avx512;  // a larger set holds the bits of the smaller
+}
+
 OneDnnThreads::OneDnnThreads(int threads) : previous_(omp_get_max_threads()) {
   omp_set_num_threads(threads);
 }

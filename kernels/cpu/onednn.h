@@ -18,6 +18,7 @@
 namespace engine::cpu {
 
 std::string onednn_version();  // of the library loaded now, "2.6.3"; may be newer than the headers
+bool onednn_uses_avx512();     // false too where its environment variables forbid it
 
 // The order of inputs and outputs is that of the graph ops. No extent may be 0.
 std::unique_ptr<Kernel> onednn_conv2d(const Conv2dProblem& problem, Activation activation,
@@ -29,5 +30,13 @@ std::unique_ptr<Kernel> onednn_conv2d_backward_weights(const Conv2dProblem& prob
 // `adds`: y += a b, with one rounding.
 std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, const PrepareContext& context,
                                       bool adds = false);
+
+// y[i] = op(a[i]) op(b[i]), or y[i] += it, for i < batch: f32 matrices by rows, one behind
+// the other. Inputs a, b; output y.
+struct BatchedProduct {
+  std::int64_t batch = 0, m = 0, k = 0, n = 0;
+  bool transpose_a = false, transpose_b = false, adds = false;
+};
+std::unique_ptr<Kernel> onednn_batched_product(const BatchedProduct& product, const Device& device);
 
 }  // namespace engine::cpu

@@ -17,6 +17,10 @@ std::string onednn_version() {
   return "none";
 }
 
+bool onednn_uses_avx512() {
+  return false;
+}
+
 std::unique_ptr<Kernel> onednn_conv2d(const Conv2dProblem&, Activation, const PrepareContext&) {
   refuse("conv2d");
 }
@@ -29,6 +33,9 @@ std::unique_ptr<Kernel> onednn_conv2d_backward_weights(const Conv2dProblem&,
 }
 std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem&, const PrepareContext&, bool) {
   refuse("matmul");
+}
+std::unique_ptr<Kernel> onednn_batched_product(const BatchedProduct&, const Device&) {
+  refuse("batched_product");
 }
 
 }  // namespace engine::cpu

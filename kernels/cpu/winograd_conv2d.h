@@ -1,0 +1,28 @@
+#pragma once
+
+#include "engine/kernels/conv2d.h"
+
+// 3x3 convolutions of stride 1 by Winograd's minimal filtering (winograd_transforms.h): a quarter
+// of the multiplications of the definition, all of them in f32 and in products of matrices, which
+// are oneDNN's. Errors come with the size of a whole tile rather than of a single sum: with random
+// data five times those of the definition in f32, and far below the rounding of a bf16 result. What
+// is NaN or infinite reaches all pixels of a 4x4 tile.
+namespace engine::cpu {
+
+// `context` is that of the conv2d op or of one of its gradients, whose order of inputs and outputs
+// the kernels have.
+
+// Whether the kernels below take the problem: 3x3, stride 1, padding of at most 2, no groups,
+// channels in sixteens, f32 or bf16.
+bool winograd_can(const Conv2dProblem& problem, const PrepareContext& context);
+// Whether they are expected to be faster than direct convolution too, on this processor.
+bool winograd_is_faster(const Conv2dProblem& problem, const PrepareContext& context);
+
+std::unique_ptr<Kernel> winograd_conv2d(const Conv2dProblem& problem, Activation activation,
+                                        const PrepareContext& context);
+std::unique_ptr<Kernel> winograd_conv2d_backward_data(const Conv2dProblem& problem,
+                                                      const PrepareContext& context);
+std::unique_ptr<Kernel> winograd_conv2d_backward_weights(const Conv2dProblem& problem,
+                                                         const PrepareContext& context);
+
+}  // namespace engine::cpu
