@@ -162,6 +162,9 @@ def section(name, device, picture):
     rest = [row for row in convs if row.get("ratio", 0) <= 1]
     if rest:
         text.append(folded(f"{len(rest)} other convolutions", bench_table(rest)))
+    products = losses_first([row for row in rows if row["family"] == "linear"])
+    if products:
+        text.append("Products of linear layers, by kernels of our own:\n\n" + bench_table(products))
     memory = losses_first([row for row in rows if row["family"] == "memory"])
     if memory:
         text.append("What moves memory:\n\n" + bench_table(memory))

@@ -59,6 +59,11 @@ std::vector<Subject> chosen_subjects(const Options& options, const Device& devic
   if (has_family("conv2d")) {
     all = conv2d_subjects(chosen_shapes(options, device), options.passes, modes);
   }
+  if (has_family("linear")) {
+    for (Subject& subject : linear_subjects(device, options.passes, modes)) {
+      all.push_back(std::move(subject));
+    }
+  }
   if (has_family("memory")) {
     for (Subject& subject : memory_subjects(modes)) all.push_back(std::move(subject));
   }

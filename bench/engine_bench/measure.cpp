@@ -62,8 +62,10 @@ Contender engine_contender(const Subject& subject, const RotatingBuffers& buffer
 }
 
 std::vector<Contender> peer_candidates(const PeerContext& context) {
-  return context.buffers.device().is_cuda() ? cudnn_candidates(context)
-                                            : onednn_candidates(context);
+  if (context.buffers.device().is_cpu()) return onednn_candidates(context);
+  // They do not share a kind of row.
+  std::vector<Contender> candidates = cublaslt_candidates(context);
+  return candidates.empty() ? cudnn_candidates(context) : candidates;
 }
 
 Side checked_side(const Contender& contender, const Subject& subject, const Check& check,

@@ -65,11 +65,14 @@ void set_shard(const std::string& text, Options& options) {
   ENGINE_CHECK(options.shard <= options.shards, "--shard: ", options.shard, " of ", options.shards);
 }
 
+constexpr const char* kFamilies[] = {"conv2d", "linear", "memory", "style"};
+
 std::vector<std::string> families_of(const std::string& text) {
   const std::vector<std::string> families = split(text);
   for (const std::string& family : families) {
-    ENGINE_CHECK(family == "conv2d" || family == "memory" || family == "style", "--family: \"",
-                 family, "\" is none of conv2d, memory, style");
+    ENGINE_CHECK(
+        std::find(std::begin(kFamilies), std::end(kFamilies), family) != std::end(kFamilies),
+        "--family: \"", family, "\" is none of conv2d, linear, memory, style");
   }
   return families;
 }
@@ -113,8 +116,9 @@ What
                                pad pad_w stride stride_w dilation dilation_w groups; n=1/32 is two shapes
   --shapes PATH                a file or folder of such lines (default: bench/shapes of the source)
   --set NAME,...               files of that folder (default: quick on the CPU, all but quick on a GPU)
-  --family conv2d,memory,style convolutions; pooling, activation, batch norm, optimizer updates; Gram matrices,
-                               total variation, L-BFGS, resizing and what else style transfer needs
+  --family conv2d,linear,memory,style   convolutions; products of our own beside cuBLASLt; pooling, activation,
+                               batch norm, optimizer updates; Gram matrices, total variation, L-BFGS, resizing
+                               and what else style transfer needs
   --pass forward,backward_data,backward_weights
   --dtype f32,tf32,bf16,f16    tf32: f32 tensors, whose factors both sides may round to tf32; tf32 and f16
                                convolutions on a GPU only (default: f32, and bf16 where there are units for it)

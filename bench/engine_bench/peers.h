@@ -21,6 +21,7 @@ struct PeerContext {
 // Empty where the library is not in this build or has no such op.
 std::vector<Contender> onednn_candidates(const PeerContext& context);
 std::vector<Contender> cudnn_candidates(const PeerContext& context);
+std::vector<Contender> cublaslt_candidates(const PeerContext& context);
 
 std::string onednn_version_text();  // "none" where it is not in this build
 std::string cudnn_version_text();

@@ -26,7 +26,7 @@ struct Side {
 
 struct Row {
   std::string name;    // "conv2d_forward/bf16/n=32,h=56,c=64,k=64,r=3"
-  std::string family;  // "conv2d", "memory" or "style"
+  std::string family;  // "conv2d", "linear", "memory" or "style"
   std::string shape_class;
   std::string dtype;       // of MathMode
   std::int64_t bytes = 0;  // each tensor once, read or written

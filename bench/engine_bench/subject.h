@@ -12,6 +12,7 @@
 #include "bench/engine_bench/math_mode.h"
 #include "bench/engine_bench/shapes.h"
 #include "engine/core/op.h"
+#include "engine/kernels/matmul.h"
 #include "engine/kernels/pool2d.h"
 #include "engine/kernels/unary.h"
 
@@ -39,14 +40,17 @@ struct ActivationCase {
   UnaryMember member;
   bool is_backward;
 };
-using PeerCase = std::variant<std::monostate, ConvCase, MaxPoolCase, ActivationCase>;
+struct MatmulCase {
+  MatmulOptions options;
+};
+using PeerCase = std::variant<std::monostate, ConvCase, MaxPoolCase, ActivationCase, MatmulCase>;
 
 using HostTensors =
     std::vector<std::vector<float>>;  // one an input, rounded as its row's factors are
 
 struct Subject {
   std::string name;    // "conv2d_forward/bf16/n=32,h=56,c=64,k=64,r=3"
-  std::string family;  // "conv2d", "memory" or "style"
+  std::string family;  // "conv2d", "linear", "memory" or "style"
   std::string shape_class;
   MathMode math = MathMode::f32;
   std::shared_ptr<const Op> op;
@@ -64,6 +68,9 @@ struct Subject {
 // The three passes of each convolution; weights have the type of the data, their gradients are f32.
 std::vector<Subject> conv2d_subjects(std::span<const Conv2dProblem> shapes,
                                      std::span<const Pass> passes, std::span<const MathMode> modes);
+// The three passes of linear layers, by our own kernels; large ones on a GPU only.
+std::vector<Subject> linear_subjects(const Device& device, std::span<const Pass> passes,
+                                     std::span<const MathMode> modes);
 // Pooling, activation, batch norm and optimizer updates at the sizes of the day/night net (64
 // images of 64x64x32) and of a large parameter. They are there in f32 and bf16.
 std::vector<Subject> memory_subjects(std::span<const MathMode> modes);

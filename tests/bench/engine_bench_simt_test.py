@@ -39,4 +39,19 @@ with tempfile.TemporaryDirectory() as folder:
         assert header[key], (key, header)
     # Copies of the tensors, in turn, are more than twice the last cache.
     assert int(header["rotated_bytes"]) == 2 * int(header["l2_bytes"]) > 0, header
-print("engine_bench_simt: 9 rows")
+
+    # Products have a peer there too, the twin of cuBLASLt: both sides, and their errors, in one row.
+    done = subprocess.run([sys.argv[1], "--device", "cuda", "--quick", "--seconds", "0.001", "--family", "linear",
+                           "--filter", "in=84", "--pass", "forward,backward_weights", "--dtype", "bf16", "--json",
+                           file], text=True, capture_output=True)
+    if done.returncode != 0:
+        sys.exit(f"code {done.returncode}\n{done.stdout}\n{done.stderr}")
+    found = json.loads(file.read_text())
+    assert len(found["rows"]) == 2 and found["left_out"] == [], found
+    for row in found["rows"]:
+        assert row["engine"]["algorithm"].startswith(("mma ", "wgmma ")), row
+        assert row["peer"]["name"] == "cuBLASLt" and row["ratio"] > 0, row
+        for side in (row["engine"], row["peer"]):
+            assert side["share_of_bound"] <= 1 and side["error"] < 0.02 and side["n"] >= 5, row
+    assert "not found" in found["header"]["nvml"], found["header"]
+print("engine_bench_simt: 11 rows")

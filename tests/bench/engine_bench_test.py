@@ -134,6 +134,18 @@ class EngineBench(unittest.TestCase):
         self.assertEqual(found["rows"][0]["engine"]["error"], 0)
         self.assertEqual(found["rows"][0]["limit"], "copy")
 
+    def test_rows_of_linear_layers_keep_their_bounds(self):
+        file = self.path / "linear.json"
+        run("--device", "cpu", "--threads", 1, "--quick", "--seconds", 0.01, "--dtype", "f32", "--family", "linear",
+            "--filter", "in=400", "--json", file)
+        rows = json.loads(file.read_text())["rows"]
+        self.assertEqual([row["name"] for row in rows], [f"linear_{name}/f32/rows=256,in=400,out=120" for name in
+                                                         ("forward", "backward_data", "backward_weights")])
+        for row in rows:
+            self.assertEqual(row["flops"], 2 * 256 * 400 * 120)
+            self.assertLess(row["engine"]["error"], 1e-5)
+            self.assertNotIn("peer", row)  # ours is oneDNN's on a CPU
+
     def test_rows_of_style_transfer_keep_their_bounds(self):
         _, found = self.measured("style.json", "--family", "style", "--filter", "resize|total|64x64x512|color|lbfgs")
         rows = {row["name"].split("/")[0]: row for row in found["rows"]}

@@ -61,6 +61,7 @@ class Report(unittest.TestCase):
         self.put("a.json", bench("2026-02-02", [row("win", "large", "f32", 1e-3, 4e-3),
                                                 row("narrow", "narrow", "bf16", 3e-3, 1e-3),
                                                 row("relu", "", "f32", 1e-3, None, flops=0, family="memory"),
+                                                row("product", "", "f32", 2e-3, 1e-3, family="linear"),
                                                 row("gram", "", "f32", 1e-3, None, family="style")]))
         self.put("b.json", bench("2026-01-01", [row("win", "large", "f32", 1e-3, 9e-3),
                                                 row("same", "large", "f32", 2e-3, 1e-3)], ["narrow", "absent"]))
@@ -76,6 +77,7 @@ class Report(unittest.TestCase):
         self.assertIn("| `absent` | time |", text)
         self.assertIn("| `same` | 2000 ±10 % ~ | 1000 ±10 % |", text)
         self.assertIn("| `win` | 1000 ±10 % | 4000 ±10 % |", text)
+        self.assertLess(text.index("Products of linear layers"), text.index("| 2.00 | `product`"))
         self.assertLess(text.index("What moves memory"), text.index("| - | `relu`"))
         self.assertLess(text.index("What style transfer adds"), text.index("| - | `gram`"))
         self.assertNotIn("| `narrow` | time |", text)

@@ -243,7 +243,7 @@ TEST(BenchOptions, BadOnesAreNamed) {
   EXPECT_THAT(error_of({"--seconds", "nan"}), HasSubstr("is not a number"));
   EXPECT_THAT(error_of({"--dtype", "f64"}), HasSubstr("none of f32, tf32, bf16, f16"));
   EXPECT_THAT(error_of({"--pass", "back"}), HasSubstr("is none of forward"));
-  EXPECT_THAT(error_of({"--family", "rnn"}), HasSubstr("none of conv2d, memory, style"));
+  EXPECT_THAT(error_of({"--family", "rnn"}), HasSubstr("none of conv2d, linear, memory, style"));
   EXPECT_THAT(error_of({"--with", "x"}), HasSubstr("goes with --compare"));
   EXPECT_THAT(error_of({"--continue"}), HasSubstr("goes with --json"));
 }
