@@ -69,9 +69,9 @@ struct LbfgsResult {
 // no history is along -g.
 // When a loss is not finite or explodes, or a line search ends without a decrease, it goes back to
 // the origin, drops the history, halves `damping` and counts a fallback; when steepest descent
-// fails too, x stays and `stalled` is set. Shapes: x, gradient, origin, origin_gradient and
-// direction alike. Dtypes: all f32 (f32 class). Products in blocks of 4096 elements in f32, their
-// sums in double in
+// fails too, x stays and `stalled` is set.
+// Shapes: x, gradient, origin, origin_gradient and direction alike.
+// Dtypes: all f32 (f32 class). Products in blocks of 4096 elements in f32, their sums in double in
 //   order: the same bits for every thread count. All but learning_rate, loss and gradient may be
 //   updated in place.
 //   On CUDA every call is the same launches, whichever way the search goes, and the order of sums
