@@ -14,7 +14,6 @@
 #include "engine/core/cuda/stream_order.h"
 #include "engine/core/cuda/targets.h"
 #include "engine/core/gpu.h"
-#include "engine/core/memory_plan.h"
 
 namespace engine {
 
@@ -165,11 +164,12 @@ class CudaBackend final : public Backend {
     return pool;
   }
 
-  // Null where the memory does not suffice.
+  // Null where the memory does not suffice. To the byte, so that checkers see every overrun; the
+  // pool aligns.
   static void* try_allocate(std::int64_t bytes, cudaMemPool_t pool) {
     void* data = nullptr;
-    const auto padded = static_cast<std::size_t>(aligned(bytes == 0 ? 1 : bytes));
-    const cudaError_t error = cudaMallocFromPoolAsync(&data, padded, pool, nullptr);
+    const std::size_t size = bytes == 0 ? 1 : static_cast<std::size_t>(bytes);
+    const cudaError_t error = cudaMallocFromPoolAsync(&data, size, pool, nullptr);
     if (error == cudaErrorMemoryAllocation) {
       cudaGetLastError();
       return nullptr;
