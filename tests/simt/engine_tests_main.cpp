@@ -1,7 +1,6 @@
-// Library tests whose device is the emulated GPU, unless ENGINE_TEST_DEVICES says otherwise.
+// Library tests whose device is the emulated GPU, unless ENGINE_TEST_DEVICES says otherwise. What
+// the emulator reports in a test makes that test fail.
 //   --every-kernel   fails too when a kernel of the program was launched by none of them
-//   --list-kernels   prints "launched: TEST KERNEL" for each, without template arguments
-//   (mutate.py)
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -23,28 +22,20 @@ static int count_untested_kernels() {
   return untested;
 }
 
-class KernelLister : public testing::EmptyTestEventListener {
-  void OnTestStart(const testing::TestInfo&) override { engine::simt::forget_launched_kernels(); }
-  void OnTestEnd(const testing::TestInfo& test) override {
-    std::set<std::string> names;
-    for (const std::string& kernel : engine::simt::launched_kernels()) {
-      const std::string path = kernel.substr(0, kernel.find('<'));
-      names.insert(path.substr(path.rfind(':') + 1));
+class ReportsAreFailures : public testing::EmptyTestEventListener {
+  void OnTestEnd(const testing::TestInfo&) override {
+    for (const engine::simt::Report& report : engine::simt::reports()) {
+      ADD_FAILURE() << report.kind << ": " << report.text;
     }
-    for (const std::string& name : names) {
-      std::printf("launched: %s.%s %s\n", test.test_suite_name(), test.name(), name.c_str());
-    }
+    if (!engine::simt::reports().empty()) engine::simt::reset();
   }
 };
 
 int main(int argc, char** argv) {
   setenv("ENGINE_TEST_DEVICES", "cuda", 0);
   testing::InitGoogleTest(&argc, argv);
-  const std::string_view option = argc > 1 ? argv[1] : "";
-  if (option == "--list-kernels") {  // gtest owns it
-    testing::UnitTest::GetInstance()->listeners().Append(new KernelLister);
-  }
+  testing::UnitTest::GetInstance()->listeners().Append(new ReportsAreFailures);  // gtest owns it
+  const bool every_kernel = argc > 1 && std::string_view(argv[1]) == "--every-kernel";
   const int status = RUN_ALL_TESTS();
-  const bool every_kernel = option == "--every-kernel";
   return every_kernel && count_untested_kernels() > 0 ? 1 : status;
 }

@@ -24,9 +24,6 @@ void record_launch(const char* kernel) {
 const std::set<std::string>& launched_kernels() {
   return launched;
 }
-void forget_launched_kernels() {
-  launched.clear();
-}
 
 namespace {
 

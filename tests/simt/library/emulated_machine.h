@@ -11,8 +11,7 @@ class EmulatedMachine : public testing::Test {
  public:
   void SetUp() override { simt::reset(); }
   void TearDown() override {
-    for (const simt::Report& report : simt::reports()) ADD_FAILURE() << report.text;
-    simt::reset();
+    if (simt::reports().empty()) simt::reset();  // what is reported makes the test fail after this
   }
 };
 

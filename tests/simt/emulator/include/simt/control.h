@@ -73,7 +73,6 @@ Counters& counters();
 
 // Demangled names of all kernels launched by this process, template arguments included.
 const std::set<std::string>& launched_kernels();
-void forget_launched_kernels();
 
 // The same names of all kernels in this program: functions of kernel files that end in _kernel. A
 // last test compares the two, so that no kernel goes untested.
