@@ -30,6 +30,9 @@ Comparison run_conv() {
 Comparison run_gemm() {
   return run_matmul({256, 256, 320, 2, 1});
 }
+Comparison run_gemm_in_clusters() {
+  return run_matmul({256, 256, 320, 2, 2});
+}
 
 struct PlantedBug {
   Bug bug;
@@ -68,6 +71,9 @@ const PlantedBug kBugs[] = {
     {Bug::kMatmulNoWait, "no_wait", run_gemm, "matmul_sm90.cu", false},
     {Bug::kMatmulNoProxyFence, "no_proxy_fence", run_gemm, "matmul_sm90.cu", true, false},
     {Bug::kMatmulNoInitBarrier, "no_init_barrier", run_gemm, "matmul_sm90.cu", false},
+    {Bug::kMatmulNoInitFence, "no_init_fence", run_gemm, "matmul_sm90.cu", true, false},
+    {Bug::kMatmulNoWgmmaFence, "no_wgmma_fence", run_gemm, "matmul_sm90.cu"},
+    {Bug::kMatmulPartedWarp, "parted_warp", run_gemm_in_clusters, "matmul_sm90.cu"},
 };
 
 class PlantedBugTest : public EmulatorTest, public testing::WithParamInterface<PlantedBug> {

@@ -91,6 +91,7 @@ __global__ void cluster_kernel(int* out) {
     ptx::mbarrier_arrive_in_block(address + 8, ptx::cluster_rank());
     ptx::mbarrier_wait(address + 8, 0);
   }
+  __syncwarp();  // the cluster's barrier takes whole warps
   ptx::cluster_arrive();
   ptx::cluster_wait();
 #endif

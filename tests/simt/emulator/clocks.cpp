@@ -261,8 +261,13 @@ void order_fence() {
 }
 
 void proxy_fence() {
+  mbarrier_fence();
+  current_fiber->proxy_fence_clock = current_fiber->clock;
+}
+
+void mbarrier_fence() {
   Fiber* const fiber = current_fiber;
-  fiber->proxy_fence_clock = ++fiber->clock;
+  fiber->mbarrier_fence_clock = ++fiber->clock;
 }
 
 }  // namespace engine::simt

@@ -51,6 +51,9 @@ void finish_copy(VectorClock* clock);
 
 struct MbarrierClocks {
   VectorClock *arrived = nullptr, *completed = nullptr;
+  const Fiber* initialiser = nullptr;
+  std::uint32_t initialised = 0;  // at this clock of it
+  Location where{nullptr, 0};
 };
 MbarrierClocks& mbarrier_clocks(const void* barrier);
 

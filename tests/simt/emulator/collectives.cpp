@@ -18,7 +18,11 @@ static void complete(Barrier& barrier, Worker& worker, Fiber* last) {
       drop(barrier.released);
     }
   }
-  for (Fiber* fiber : barrier.waiters) worker.make_ready(fiber);
+  for (Fiber* fiber : barrier.waiters) {
+    fiber->waits = 0;
+    worker.make_ready(fiber);
+  }
+  if (last) last->waits = 0;
   barrier.waiters.clear();
   barrier.arrived = barrier.expected = 0;
 }
@@ -95,6 +99,27 @@ void barrier_after_exit(Fiber* fiber) {
 // --- cluster barrier
 // ---------------------------------------------------------------------------------
 
+// The barrier takes whole warps (.aligned). Lanes of which one waited for an mbarrier more often
+// than another need not have met again.
+static void check_whole_warps(Block& block, Location where) {
+  for (Warp& warp : block.warps) {
+    const std::uint32_t first = static_cast<std::uint32_t>(std::countr_zero(warp.alive));
+    for (std::uint32_t rest = warp.alive; rest; rest &= rest - 1) {
+      Fiber& lane = warp.lanes[std::countr_zero(rest)];
+      if (lane.waits != warp.lanes[first].waits) {
+        fail("divergent-warp-op",
+             "cluster_arrive() at %s:%d is for whole warps: since warp %u last met, lane %u waited "
+             "%u times for an mbarrier, lane %u %u times",
+             file_name(where.file), where.line, warp.index, lane.lane, lane.waits, first,
+             warp.lanes[first].waits);
+      }
+    }
+    for (std::uint32_t rest = warp.alive; rest; rest &= rest - 1) {
+      warp.lanes[std::countr_zero(rest)].waits = 0;
+    }
+  }
+}
+
 void cluster_arrive(Location where) {
   Fiber* const me = current_fiber;
   Worker& worker = *me->block->worker;
@@ -106,6 +131,7 @@ void cluster_arrive(Location where) {
   std::uint32_t needed = 0;
   for (const Block& block : worker.blocks) needed += block.alive;
   if (barrier.arrived < needed) return;
+  for (Block& block : worker.blocks) check_whole_warps(block, where);
   barrier.arrived = 0;
   barrier.expected++;
   for (Fiber* waiter : barrier.waiters) worker.make_ready(waiter);
@@ -170,6 +196,7 @@ void warp_collective(std::uint32_t mask, Collective collective, void* argument,
   for (std::uint32_t i = 0; i < count; i++) check_agreement(*me, *lanes[i]);
   if (perform) perform(&warp, mask);
   if (access_checks) join_all(lanes, count);
+  for (std::uint32_t i = 0; i < count; i++) lanes[i]->waits = 0;
   warp.waiting &= ~mask;
   worker.make_ready(&warp, mask & ~my_bit);
   worker.maybe_yield();

@@ -70,7 +70,10 @@ void Worker::prepare_fiber(Fiber& fiber, Warp& warp, std::uint32_t index) {
   fiber.where = {nullptr, 0};
   fiber.key = 0;
   fiber.copies.clear();
-  fiber.copy_group = fiber.wgmma_group = fiber.bulk_group = fiber.proxy_fence_clock = 0;
+  fiber.copy_group = fiber.wgmma_group = fiber.bulk_group = fiber.waits = 0;
+  fiber.proxy_fence_clock = fiber.mbarrier_fence_clock = 0;
+  fiber.wgmma_chains.clear();
+  fiber.is_wgmma_fenced = false;
   fiber.wgmmas.clear();
   fiber.saved_accumulators.clear();
   fiber.bulk_stores.clear();

@@ -70,6 +70,16 @@ void check_mbarrier(const std::uint64_t* barrier, Location where) {
        where.line);
 }
 
+void check_mbarrier_fence(const std::uint64_t* barrier, Location where) {
+  if (!access_checks) return;
+  const MbarrierClocks& clocks = mbarrier_clocks(barrier);
+  if (!clocks.initialiser || clocks.initialiser->mbarrier_fence_clock > clocks.initialised) return;
+  fail("mbarrier",
+       "bulk copy at %s:%d need not see the mbarrier that was initialised at %s:%d with no "
+       "fence_mbarrier_init() since",
+       file_name(where.file), where.line, file_name(clocks.where.file), clocks.where.line);
+}
+
 void mbarrier_complete_bytes(Worker& worker, std::uint64_t* barrier, std::uint32_t bytes) {
   auto state = MbarrierState::unpack(*barrier);
   state.bytes -= static_cast<std::int32_t>(bytes);
@@ -82,7 +92,13 @@ void mbarrier_init(std::uint32_t address, std::uint32_t count, Location where) {
   if (count == 0 || count > 0xfffff) {
     fail("mbarrier", "arrival count %u at %s:%d", count, file_name(where.file), where.line);
   }
-  if (access_checks) check_access(barrier, 8, Access::kWrite, __builtin_return_address(0));
+  if (access_checks) {
+    check_access(barrier, 8, Access::kWrite, __builtin_return_address(0));
+    MbarrierClocks& clocks = mbarrier_clocks(barrier);
+    clocks.initialiser = current_fiber;
+    clocks.initialised = current_fiber->clock;
+    clocks.where = where;
+  }
   *barrier = MbarrierState{0, count, count, 0}.pack();
 }
 
@@ -135,6 +151,7 @@ bool mbarrier_try_wait(std::uint32_t address, std::uint32_t parity, Location whe
     worker.suspend();
   }
   if (access_checks) acquire(fiber, mbarrier_clocks(barrier).completed);
+  fiber->waits++;
   return true;
 }
 

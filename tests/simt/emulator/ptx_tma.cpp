@@ -140,6 +140,7 @@ void tma_load(std::uint32_t destination, const CUtensorMap* given, std::uint32_t
     std::uint64_t* const signalled = blocks ? mbarrier_pointer(barrier & kOwnBlock, target, where)
                                             : mbarrier_pointer(barrier, own, where);
     check_mbarrier(signalled, where);
+    check_mbarrier_fence(signalled, where);
     VectorClock* clocks = nullptr;
     join(clocks, taken);
     // In flight: reading it now gives NaN. The check build sees such a read without it.

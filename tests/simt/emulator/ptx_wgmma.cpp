@@ -20,6 +20,26 @@ bool same_chain(const WgmmaOperation& one, const WgmmaOperation& other) {
   return one.d == other.d;
 }
 
+// Between what a thread does to accumulators and their first product stands a fence. They are the
+// thread's own before the first product and after a wait for the last one.
+void check_fence(Fiber& fiber, const float* d, Location where) {
+  for (auto& [accumulators, group] : fiber.wgmma_chains) {
+    if (accumulators != d) continue;
+    group = fiber.wgmma_group;
+    return;
+  }
+  if (!fiber.is_wgmma_fenced) {
+    fail("wgmma", "no wgmma_fence() since the thread could touch the accumulators, at %s:%d",
+         file_name(where.file), where.line);
+  }
+  fiber.wgmma_chains.emplace_back(d, fiber.wgmma_group);
+}
+// By a thread that waited for the groups below `limit`.
+void end_chains(Fiber& fiber, std::uint32_t limit) {
+  const auto is_over = [limit](const auto& chain) { return chain.second < limit; };
+  if (std::erase_if(fiber.wgmma_chains, is_over) > 0) fiber.is_wgmma_fenced = false;
+}
+
 void save_accumulators(Fiber& fiber, WgmmaOperation& operation) {
   operation.saved = static_cast<int>(fiber.saved_accumulators.size());
   fiber.saved_accumulators.emplace_back(operation.d, operation.d + operation.n / 2);
@@ -290,12 +310,17 @@ void wgmma(const WgmmaForm& form, float* d, std::uint64_t a, const std::uint32_t
                            fiber->wgmma_group,
                            where,
                            -1};
+  check_fence(*fiber, d, where);
   if (a_registers) std::copy_n(a_registers, 4, operation.a_registers);
   const bool chained =
       std::any_of(fiber->wgmmas.begin(), fiber->wgmmas.end(),
                   [&](const WgmmaOperation& other) { return same_chain(other, operation); });
   if (!chained) save_accumulators(*fiber, operation);
   fiber->wgmmas.push_back(operation);
+}
+
+void wgmma_fence() {
+  current_fiber->is_wgmma_fenced = true;
 }
 
 void wgmma_commit() {
@@ -323,6 +348,7 @@ void wgmma_wait(std::uint32_t pending, Location where) {
   Warpgroup& warpgroup = warpgroup_of(fiber);
   const std::uint32_t limit = fiber->wgmma_group > pending ? fiber->wgmma_group - pending : 0;
   fiber->argument = __builtin_return_address(0);  // the place of the reads
+  end_chains(*fiber, limit);
   if (warpgroup.complete < limit) {
     fiber->wait = Wait::kWgmma;
     fiber->where = where;

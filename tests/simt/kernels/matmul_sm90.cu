@@ -136,10 +136,11 @@ __device__ __forceinline__ void consume(const Layout& shared, char* memory, cons
       if (!planted(Bug::kMatmulNoFullWait)) ptx::mbarrier_wait(shared.full(stage), at.parity());
       const std::uint64_t a = descriptor(shared.a(stage) + half * 64 * kLineBytes);
       const std::uint64_t b = descriptor(shared.b(stage));
-      ptx::wgmma_fence();
+      if (!planted(Bug::kMatmulNoWgmmaFence)) ptx::wgmma_fence();
 #pragma unroll
       for (int k = 0; k < kTileK / 16; k++) {  // 32 bytes further along the line
-        ptx::wgmma_m64n128k16_bf16(d, a + k * 2, b + k * 2, step > 0 || k > 0);
+        const bool add = step > 0 || k > 0;
+        ptx::wgmma_m64n128k16_bf16(d, a + k * 2, b + k * 2, add);  // mistake: no_wgmma_fence
       }
       ptx::wgmma_commit();
       if (planted(Bug::kMatmulEarlyRelease)) {
@@ -172,10 +173,10 @@ __global__ void __launch_bounds__(kThreads, 1)
     ptx::tma_prefetch(&a);
     ptx::tma_prefetch(&b);
     for (int stage = 0; stage < kStages; stage++) {
-      ptx::mbarrier_init(shared.full(stage), 1);  // mistake: no_init_barrier
+      ptx::mbarrier_init(shared.full(stage), 1);  // mistake: no_init_barrier, no_init_fence
       ptx::mbarrier_init(shared.empty(stage), 2 * kCluster);
     }
-    ptx::fence_mbarrier_init();
+    if (!planted(Bug::kMatmulNoInitFence)) ptx::fence_mbarrier_init();
   }
   if (kCluster > 1) {
     ptx::cluster_arrive();
@@ -193,7 +194,8 @@ __global__ void __launch_bounds__(kThreads, 1)
     consume(shared, memory, c, tiles, steps, rank, warpgroup - 1);
   }
   if (kCluster > 1) {  // no block leaves while the other may still write to it
-    ptx::cluster_arrive();
+    if (!planted(Bug::kMatmulPartedWarp)) __syncwarp();  // after what one lane did
+    ptx::cluster_arrive();                               // mistake: parted_warp
     ptx::cluster_wait();
   }
 #endif

@@ -31,6 +31,9 @@ enum class Bug {
   kMatmulNoWait,
   kMatmulNoProxyFence,
   kMatmulNoInitBarrier,
+  kMatmulNoInitFence,
+  kMatmulNoWgmmaFence,
+  kMatmulPartedWarp,
 };
 
 #ifdef ENGINE_SIMT

@@ -99,13 +99,17 @@ struct Fiber {
   std::vector<WgmmaOperation> wgmmas;
   std::vector<std::vector<float>> saved_accumulators;
   std::uint32_t wgmma_group = 0;
+  // Accumulators in flight, with their last group, as this thread's own waits tell.
+  std::vector<std::pair<const float*, std::uint32_t>> wgmma_chains;
+  bool is_wgmma_fenced = false;  // since it could last touch accumulators
   std::vector<std::pair<std::uint32_t, std::function<void()>>> bulk_stores;  // by group
   std::uint32_t bulk_group = 0;
+  std::uint32_t waits = 0;  // for mbarriers, since its warp last met
 
   // Happens-before state of the check build.
   VectorClock* clocks = nullptr;
   std::uint32_t clock = 1;
-  std::uint32_t proxy_fence_clock = 0;
+  std::uint32_t proxy_fence_clock = 0, mbarrier_fence_clock = 0;
 };
 
 struct Warp {

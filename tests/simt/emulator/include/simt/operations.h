@@ -51,6 +51,8 @@ void order_fence();
 
 // Later operations of the asynchronous proxy see this thread's earlier ordinary stores.
 void proxy_fence();
+// They see the mbarriers that this thread initialised.
+void mbarrier_fence();
 
 // --- reports
 // -----------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ struct WgmmaForm {
 };
 void wgmma(const WgmmaForm& form, float* d, std::uint64_t a, const std::uint32_t* a_registers,
            std::uint64_t b, bool accumulate, Location where);
+void wgmma_fence();
 void wgmma_commit();
 void wgmma_wait(std::uint32_t pending, Location where);
 

@@ -34,7 +34,7 @@ ENGINE_PTX void mbarrier_wait(std::uint32_t barrier, std::uint32_t parity, ENGIN
   }
 }
 ENGINE_PTX void fence_mbarrier_init() {
-  simt::proxy_fence();
+  simt::mbarrier_fence();
 }
 ENGINE_PTX void fence_proxy_async() {
   simt::proxy_fence();

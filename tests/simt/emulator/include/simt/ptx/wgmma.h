@@ -17,7 +17,9 @@ ENGINE_PTX std::uint64_t wgmma_descriptor(const WgmmaOperand& operand) {
          field(operand.stride_bytes) << 32 | mode << 62;
 }
 
-ENGINE_PTX void wgmma_fence() {}
+ENGINE_PTX void wgmma_fence() {
+  simt::wgmma_fence();
+}
 ENGINE_PTX void wgmma_commit() {
   simt::wgmma_commit();
 }
