@@ -37,7 +37,7 @@ Tensor cast_source(DType dtype) {
                                1.5f,  254.9f,  255,   256,         -300,       1e9f,
                                -1e9f, 0.0009f, 65504, 1.00390625f, 1.01171875f};
   if (is_floating(dtype)) {
-    values.insert(values.end(), {NAN, INFINITY, -INFINITY, 3e9f, -3e9f});
+    values.insert(values.end(), {NAN, INFINITY, -INFINITY, 0x1p31f, -0x1p31f, 3e9f, -3e9f});
   }
   for (int i = 0; i < 4000; ++i) values.push_back(static_cast<float>(i % 997) * 0.37f - 100);
   return Tensor::from(values, {static_cast<std::int64_t>(values.size())}).to(dtype);
