@@ -1,50 +1,72 @@
 #!/usr/bin/env python3
 """Plants one mistake at a time in the library's kernels and sees whether their tests find it.
 
-mutate.py BUILD_FOLDER [SOURCE...] [--limit N] [--seed N] [--mode check|fast] [--list] [--json FILE]
+mutate.py BUILD_FOLDER [SOURCE...] [--limit N] [--seed N] [--mode check|fast] [--jobs N] [--list]
+          [--json FILE]
 
-Mistakes, in device code only: a barrier, fence, commit or wait is dropped; a comparison includes its
-bound, or no longer does, or is negated; the stage or the parity of a pipeline is off by one. SOURCE:
-files of kernels/cuda and core/cuda, headers too; all without any. Each mutant compiles one file (of a
-header, each file that includes it), links it with the other objects of engine_tests_simt_MODE and runs
-the tests that launch a kernel of the file. Build that first. Exits with 1 below 95 % killed.
+Mistakes, in device code only: a barrier, fence, commit, wait or arrival is dropped; a comparison
+includes its bound, or no longer does, or is negated; a pipeline is at the wrong stage, waits for one
+group too few, or for the wrong parity. SOURCE: files of kernels/cuda and core/cuda, headers too; all
+without any.
+
+All mistakes are compiled into one program (see mutants/), each behind a switch. It runs all tests once
+with none of them, which tells by which mistakes each test comes so that they make a difference, then
+each mutant's tests, the quick ones first. mutants/equivalent.txt lists those that are not run, with
+reasons. --json keeps the outcomes; what was killed is not run again. Exits with 1 below 95 % killed.
 """
 import argparse
+import collections
 import json
+import os
 import pathlib
 import random
 import re
 import shlex
 import subprocess
 import sys
-import tempfile
-import time
 
-SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+SIMT = pathlib.Path(__file__).resolve().parent
+SOURCE = SIMT.parent.parent
+EQUIVALENT = SIMT / "mutants/equivalent.txt"
 SHARE = 0.95
 
-DROPPED = re.compile(
-    r"(?:ptx::|cg::)?(?:__syncthreads|__syncwarp|__threadfence\w*|fence_\w+|cluster_(?:sync|arrive|wait)\w*"
-    r"|cp_async_(?:wait|commit)\w*|bulk_(?:wait|commit)\w*|mbarrier_(?:wait|arrive)\w*"
-    r"|named_barrier_\w+|wgmma_(?:wait|fence|commit)\w*)(?:<[^;<>]*>)?\([^;]*\);")
+CALL = (r"(?:ptx::|cg::)?(?:__syncthreads|__syncwarp|__threadfence\w*|fence_\w+|cluster_(?:arrive|wait)\w*"
+        r"|cp_async_(?:wait|commit)\w*|bulk_(?:wait|commit)\w*|mbarrier_(?:wait|arrive|init)\w*"
+        r"|named_barrier_\w+|wgmma_(?:wait|fence|commit)\w*)(?:<[^;<>]*>)?\([^;]*\)")
+DROPPED = re.compile(CALL + r"(?=;)")
 # Binary operators stand between spaces, brackets of templates do not.
 COMPARISON = re.compile(r"(?<= )(<=|>=|==|!=|<|>)(?= )")
 FLIPPED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
-STAGE = re.compile(r"\b(\w+) % (?=(?:\w+::)*k?\w*[sS]tages\b)")
-PARITY = re.compile(r"\b(\w*(?:parity|phase)\w*) \^= 1;|(?<=[\w)]) \^ 1\b")
+STAGE = re.compile(r"(\b\w+|\([^()]*\)) % (?:\w+::)*kStages\b")
+STAGE_BYTES = re.compile(r"(?<!::)\b(\w+) \* (\w+::)kStageBytes\b")
+GROUPS = re.compile(r"\b((?:ptx::)?\w+_wait)<([^;<>]*)>\(\)(?=;)")
+PARITY = re.compile(r"\bmbarrier_wait\((?:[^;]*), ([^;,]*)\)(?=;)")
 COMPILE_TIME = re.compile(r"^\s*(template|static_assert|requires|#)|if constexpr|constexpr \w")
+SWITCH = "::engine::simt::is_mutant({})"
 
 
 class Mutant:
-    def __init__(self, path, text, begin, end, replacement, kind):
-        self.path, self.kind = path, kind
-        self.text = text[:begin] + replacement + text[end:]
+    """`plain` replaces text[begin:end] where only this mistake is made; `insertions`, (place, text) with
+    the mutant's number for {}, make it switchable."""
+
+    def __init__(self, path, text, span, plain, kind, insertions):
+        self.path, self.kind, self.insertions = path, kind, insertions
+        self.id, self.twin = None, 1
+        begin, end = span
         self.line = text.count("\n", 0, begin) + 1
-        self.before = text.splitlines()[self.line - 1].strip()
-        self.after = self.text.splitlines()[self.line - 1].strip()
+        line_begin, line_end = text.rfind("\n", 0, begin) + 1, text.find("\n", end)
+        squeeze = lambda code: " ".join(code.split())
+        self.before = squeeze(text[line_begin:line_end])
+        self.after = squeeze(text[line_begin:begin] + plain + text[end:line_end])
+
+    def key(self):
+        """Stays when lines above change; the second of two that read alike has "#2"."""
+        twin = f" #{self.twin}" if self.twin > 1 else ""
+        return f"{self.path.relative_to(SOURCE)} {self.kind}{twin}: {self.before}  ->  {self.after}"
 
     def __str__(self):
-        return f"{self.path.relative_to(SOURCE)}:{self.line} {self.kind}: {self.before}  ->  {self.after}"
+        file, rest = self.key().split(" ", 1)
+        return f"{file}:{self.line} {rest}"
 
 
 def end_of_block(text, brace):
@@ -82,105 +104,182 @@ def mutants_of(path):
     code = without_comments(text)
     found = []
     for begin, end in device_code(code):
-        body = code[begin:end]
+        # `plain` of a match and its insertions.
+        def add(pattern, kind, edit):
+            for match in pattern.finditer(code, begin, end):
+                line = code[code.rfind("\n", 0, match.start()) + 1:]
+                if COMPILE_TIME.search(line[:line.find("\n")]):
+                    continue
+                plain, insertions = edit(match)
+                found.append(Mutant(path, text, match.span(), plain, kind, insertions))
 
-        def add(match, replacement, kind):
-            line = code[code.rfind("\n", 0, begin + match.start()) + 1:]
-            if not COMPILE_TIME.search(line[:line.find("\n")]):
-                found.append(Mutant(path, text, begin + match.start(), begin + match.end(),
-                                    replacement, kind))
-
-        for match in DROPPED.finditer(body):
-            add(match, ";", "dropped")
-        for match in COMPARISON.finditer(body):
-            add(match, FLIPPED[match[1]], "comparison")
-        for match in STAGE.finditer(body):
-            add(match, f"({match[1]} + 1) % ", "stage")
-        for match in PARITY.finditer(body):
-            add(match, ";" if match[1] else "", "parity")
-    return found
-
-
-def includes(path, header):
-    """Whether a file includes the header, at any depth."""
-    open_files, seen = [path], set()
-    while open_files:
-        for name in re.findall(r'#include "engine/([^"]+)"', open_files.pop().read_text()):
-            inner = SOURCE / name
-            if inner == header:
-                return True
-            if name not in seen and inner.exists():
-                seen.add(name)
-                open_files.append(inner)
-    return False
+        add(DROPPED, "dropped", lambda m: ("", [
+            (m.start(), f"({SWITCH} ? void() : void("), (m.end(), "))")]))
+        add(GROUPS, "stage", lambda m: (f"{m[1]}<{m[2]} + 1>()", [
+            (m.start(), f"{SWITCH} ? {m[1]}<({m[2]}) + 1>() : ")]))
+        add(STAGE, "stage", lambda m: (f"({m[1]} + 1){m[0][len(m[1]):]}", [
+            (m.start(1), "("), (m.end(1), f" + {SWITCH})")]))
+        add(STAGE_BYTES, "stage", lambda m: (f"({m[1]} + 1) % {m[2]}kStages{m[0][len(m[1]):]}", [
+            (m.start(1), "("), (m.end(1), f" + {SWITCH}) % {m[2]}kStages")]))
+        add(PARITY, "parity", lambda m: (m[0][:-1] + " ^ 1)", [(m.end(1), f" ^ {SWITCH}")]))
+        add(COMPARISON, "comparison", lambda m: (FLIPPED[m[1]], [
+            (m.end(), f" ::engine::simt::Flip{{{{{{}}}}}} {m[1]}")]))
+    return sorted(found, key=lambda mutant: (mutant.line, mutant.insertions[0][0]))
 
 
-class Build:
-    def __init__(self, folder, mode):
-        self.folder = folder
+def all_mutants():
+    paths = sorted(p for folder in ("core/cuda", "kernels/cuda") for p in (SOURCE / folder).glob("*.*"))
+    mutants = [mutant for path in paths for mutant in mutants_of(path)]
+    seen = collections.Counter()
+    for i, mutant in enumerate(mutants):
+        seen[mutant.key()] += 1
+        mutant.id, mutant.twin = i, seen[mutant.key()]
+    return mutants
+
+
+def with_switches(path, mutants):
+    text = path.read_text()
+    insertions = [(place, inserted.format(mutant.id)) for mutant in mutants
+                  for place, inserted in mutant.insertions]
+    # At one place those of the first mutants stay outermost.
+    for place, inserted in reversed(sorted(insertions, key=lambda insertion: insertion[0])):
+        text = text[:place] + inserted + text[place:]
+    return text
+
+
+def write_if_changed(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def replaced(command, option, value):
+    at = command.index(option) + 1
+    return command[:at] + [value] + command[at + 1:]
+
+
+class Program:
+    """The tests with all mistakes compiled in, below BUILD_FOLDER/mutants_MODE."""
+
+    def __init__(self, build, mode, mutants):
+        self.build, self.mutants = build, mutants
         self.target = f"engine_tests_simt_{mode}"
-        self.binary = folder / "tests/simt" / self.target
-        commands = json.loads((folder / "compile_commands.json").read_text())
-        self.compile = {pathlib.Path(c["file"]): shlex.split(c["command"]) for c in commands
-                        if f"/{self.target}_kernels.dir/" in c["command"]}
-        log = subprocess.run(["ninja", "-C", folder, "-t", "commands", self.target],
+        self.folder = f"mutants_{mode}"
+        self.path = build / self.folder / "tests"
+
+    def make(self, jobs):
+        overlay = self.build / self.folder / "overlay"
+        for path in {mutant.path for mutant in self.mutants}:
+            write_if_changed(overlay / "engine" / path.relative_to(SOURCE),
+                             with_switches(path, [m for m in self.mutants if m.path == path]))
+        text, others = self.ninja_file(overlay)
+        write_if_changed(self.build / self.folder / "build.ninja", text)
+        for arguments in (others, ["-f", f"{self.folder}/build.ninja"]):
+            subprocess.run(["ninja", "-C", self.build, f"-j{jobs}", *arguments], check=True)
+
+    def ninja_file(self, overlay):
+        """The text, and what else the project's own build has to make."""
+        commands = json.loads((self.build / "compile_commands.json").read_text())
+        log = subprocess.run(["ninja", "-C", self.build, "-t", "commands", self.target],
                              capture_output=True, text=True, check=True).stdout
         # ": && c++ ... -o tests/simt/NAME ... && cmake ..."
-        steps = log.splitlines()[-1].split(" && ")
-        (self.link,) = [shlex.split(s) for s in steps if f" -o tests/simt/{self.target} " in s]
+        (link,) = [shlex.split(step) for step in log.splitlines()[-1].split(" && ")
+                   if f" -o tests/simt/{self.target} " in step]
+        lines = [f"builddir = {self.folder}",
+                 "rule compile\n command = $line -MD -MF $out.d\n description = $out\n"
+                 " depfile = $out.d\n deps = gcc",
+                 "rule link\n command = $line\n description = $out"]
+        ours = []
 
-    def output(self, command):
-        return command[command.index("-o") + 1]
+        def compile_line(command, source, out):
+            ours.append(out)
+            command = replaced(replaced(command, "-c", str(source)), "-o", out)
+            lines.append(f"build {out}: compile {source}\n line = " + shlex.join(command))
 
-    def make(self, mutant, work):
-        """The mutated program, or None where it does not compile."""
-        overlay = work / "overlay/engine" / mutant.path.relative_to(SOURCE)
-        overlay.parent.mkdir(parents=True, exist_ok=True)
-        overlay.write_text(mutant.text)
-        sources = [mutant.path] if mutant.path in self.compile else [
-            s for s in self.compile if includes(s, mutant.path)]
-        link = list(self.link)
-        for i, source in enumerate(sources):
-            command = list(self.compile[source])
-            out = str(work / f"{i}.o")
-            link[link.index(self.output(command))] = out
-            command[command.index("-o") + 1] = out
-            command.insert(1, f"-I{work / 'overlay'}")
-            if source == mutant.path:
-                command[command.index("-c") + 1] = str(overlay)
-            if subprocess.run(command, cwd=self.folder, capture_output=True).returncode != 0:
-                return None
-        program = work / "mutant"
-        link[link.index("-o") + 1] = str(program)
-        subprocess.run(link, cwd=self.folder, check=True, capture_output=True)
-        return program
+        for entry in commands:
+            command, source = shlex.split(entry["command"]), pathlib.Path(entry["file"])
+            if f"/{self.target}_kernels.dir/" in entry["command"]:
+                out = f"{self.folder}/{source.stem}.o"
+                link[link.index(command[command.index("-o") + 1])] = out
+                mutated = overlay / "engine" / source.relative_to(SOURCE)
+                compile_line([command[0], f"-I{overlay}", "-include", str(SIMT / "mutants/mutants.h"),
+                              *command[1:], "-w", "-fno-aggressive-loop-optimizations"],
+                             mutated if mutated.exists() else source, out)
+            elif f"/{self.target}.dir/" in entry["command"] and source.name == "engine_tests_main.cpp":
+                out = f"{self.folder}/mutants.o"
+                compile_line([command[0], f"-DENGINE_SIMT_MUTANTS={len(self.mutants)}", *command[1:]],
+                             SIMT / "mutants/mutants.cpp", out)
+                link.append(out)
+        linked = [word for word in link if word.endswith((".o", ".a")) and not word.startswith("/")]
+        out = f"{self.folder}/{self.path.name}"
+        lines.append(f"build {out}: link {' '.join(linked)}\n line = "
+                     + shlex.join(replaced(link, "-o", out)))
+        return "\n".join(lines) + "\n", [word for word in linked if word not in ours]
 
-    def tests_of_kernels(self):
-        """{name of a kernel: tests that launch it}"""
-        listed = subprocess.run([self.binary, "--list-kernels"], capture_output=True, text=True)
-        if listed.returncode != 0:
-            sys.exit(f"{self.target} fails without any mutant:\n{listed.stdout[-2000:]}")
-        tests = {}
-        for test, kernel in re.findall(r"^launched: (\S+) (\w+)$", listed.stdout, re.MULTILINE):
-            tests.setdefault(kernel, set()).add(test)
-        return tests
+    def tests_of_mutants(self):
+        """{id: [(seconds, test)], quick ones first}"""
+        run = subprocess.run([self.path], capture_output=True, text=True, cwd=self.build)
+        if run.returncode != 0:
+            sys.exit(f"{self.path} fails without any mistake:\n{run.stdout[-2000:]}")
+        tests = collections.defaultdict(list)
+        for test, milliseconds, ids in re.findall(r"^met: (\S+) (\d+)((?: \d+)*)$", run.stdout,
+                                                  re.MULTILINE):
+            for mutant in ids.split():
+                tests[int(mutant)].append((int(milliseconds) / 1000, test))
+        return {mutant: sorted(timed) for mutant, timed in tests.items()}
+
+    def is_killed(self, mutant, timed):
+        """Whether one of the tests fails, or takes too long."""
+        batches, seconds = [[]], 0
+        for test in timed:
+            if seconds > 3 ** len(batches):
+                batches.append([])
+            batches[-1].append(test)
+            seconds += test[0]
+        return any(self.fails(mutant, batch) for batch in batches)
+
+    def fails(self, mutant, batch):
+        names = ":".join(name for _, name in batch)
+        try:
+            run = subprocess.run([self.path, "--gtest_fail_fast", "--gtest_brief=1",
+                                  f"--gtest_filter={names}"], capture_output=True, cwd=self.build,
+                                 timeout=20 + 10 * sum(seconds for seconds, _ in batch),
+                                 env={**os.environ, "ENGINE_SIMT_QUIET": "1",
+                                      "ENGINE_MUTANT": str(mutant.id)})
+        except subprocess.TimeoutExpired:
+            return True
+        return run.returncode != 0
 
 
-def tests_for(mutant, build, tests):
-    files = [s for s in build.compile if s == mutant.path or includes(s, mutant.path)]
-    kernels = {k for f in files for k in re.findall(r"\b(\w+_kernel)\(", f.read_text())}
-    return sorted(set().union(*(tests.get(kernel, set()) for kernel in kernels)))
+def equivalent_mutants():
+    """{key: reason}; "#" begins a comment, a reason follows its mutant on a line of its own."""
+    lines = [line for line in EQUIVALENT.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(zip(lines[::2], (reason.strip() for reason in lines[1::2])))
 
 
-def is_killed(program, names, seconds):
-    try:
-        result = subprocess.run([program, "--gtest_fail_fast", "--gtest_brief=1",
-                                 "--gtest_filter=" + ":".join(names)],
-                                capture_output=True, timeout=seconds,
-                                env={"ENGINE_SIMT_QUIET": "1", "PATH": "/usr/bin:/bin"})
-    except subprocess.TimeoutExpired:
-        return True
-    return result.returncode != 0
+def selected(mutants, options):
+    wanted = {path.resolve() for path in options.sources}
+    by_path = collections.defaultdict(list)
+    for mutant in mutants:
+        if not wanted or mutant.path in wanted:
+            by_path[mutant.path].append(mutant)
+    for path, some in by_path.items():
+        if options.limit is not None and len(some) > options.limit:
+            some = random.Random(f"{options.seed} {path.name}").sample(some, options.limit)
+        yield from some
+
+
+def print_totals(results):
+    kinds = {}
+    for mutant, outcome in results:
+        kinds.setdefault(mutant.kind, collections.Counter())[outcome] += 1
+    total = sum(kinds.values(), collections.Counter())
+    for name, counts in [*sorted(kinds.items()), ("all", total)]:
+        run = counts.total() - counts["equivalent"]
+        print(f"{name}: {counts['killed']} of {run} killed, {100 * counts['killed'] / max(1, run):.1f} %;"
+              f" {counts['equivalent']} more are equivalent,"
+              f" {100 * counts['killed'] / max(1, counts.total()):.1f} % with those")
+    return total["killed"] / max(1, total.total() - total["equivalent"])
 
 
 def main():
@@ -191,44 +290,45 @@ def main():
     parser.add_argument("--limit", type=int, help="so many mutants of each file, drawn by --seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mode", choices=["check", "fast"], default="check")
+    parser.add_argument("--jobs", type=int, default=1, help="of the builds")
     parser.add_argument("--list", action="store_true", help="the mutants, without running them")
-    parser.add_argument("--json", type=pathlib.Path, help="the results as a file")
+    parser.add_argument("--json", type=pathlib.Path, help="the outcomes as a file")
     options = parser.parse_intermixed_args()
 
-    sources = [s.resolve() for s in options.sources] or sorted(
-        p for folder in ("core/cuda", "kernels/cuda") for p in (SOURCE / folder).glob("*.*"))
-    mutants = []
-    for source in sources:
-        of_source = mutants_of(source)
-        if options.limit is not None and len(of_source) > options.limit:
-            of_source = random.Random(f"{options.seed} {source.name}").sample(of_source, options.limit)
-        mutants += of_source
+    mutants = all_mutants()
+    equivalent = equivalent_mutants()
+    for stale in equivalent.keys() - {mutant.key() for mutant in mutants}:
+        print(f"{EQUIVALENT}: no such mutant: {stale}", file=sys.stderr)
+    # What an emulator is for comes first.
+    chosen = sorted(selected(mutants, options), key=lambda mutant: mutant.kind == "comparison")
     if options.list:
-        print(*mutants, sep="\n")
+        print(*chosen, sep="\n")
         return 0
 
-    build = Build(options.build.resolve(), options.mode)
-    tests = build.tests_of_kernels()
+    program = Program(options.build.resolve(), options.mode, mutants)
+    program.make(options.jobs)
+    tests = program.tests_of_mutants()
+    kept = options.json and options.json.exists()
+    outcomes = json.loads(options.json.read_text()) if kept else {}
     results = []
-    for i, mutant in enumerate(mutants):
-        names = tests_for(mutant, build, tests)
-        with tempfile.TemporaryDirectory(prefix="engine-mutant-") as work:
-            begin = time.monotonic()
-            program = build.make(mutant, pathlib.Path(work))
-            if program is None:
-                outcome = "does not compile"
-            else:
-                outcome = "killed" if names and is_killed(program, names, 120) else "survived"
-        results.append({"mutant": str(mutant), "outcome": outcome})
-        print(f"[{i + 1}/{len(mutants)}] {outcome} ({time.monotonic() - begin:.0f} s): {mutant}",
-              flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
-    killed = sum(r["outcome"] == "killed" for r in results)
-    survived = sum(r["outcome"] == "survived" for r in results)
-    share = killed / max(1, killed + survived)
-    print(f"{killed} of {killed + survived} killed, {100 * share:.1f} %")
-    return 0 if share >= SHARE else 1
+    for i, mutant in enumerate(chosen):
+        timed = tests.get(mutant.id, [])
+        if mutant.key() in equivalent:
+            outcome = "equivalent"
+        elif not timed:
+            outcome = "makes no difference in any test"
+        elif outcomes.get(mutant.key()) == "killed":
+            outcome = "killed"
+        else:
+            outcome = "killed" if program.is_killed(mutant, timed) else "survived"
+            print(f"[{i + 1}/{len(chosen)}] {outcome} {len(timed)} tests: {mutant}", flush=True)
+        results.append((mutant, outcome))
+        outcomes[mutant.key()] = outcome
+        if options.json:
+            options.json.write_text(json.dumps(outcomes, indent=1))
+    print(*(f"{outcome}: {mutant}" for mutant, outcome in results if outcome not in ("killed", "equivalent")),
+          sep="\n")
+    return 0 if print_totals(results) >= SHARE else 1
 
 
 if __name__ == "__main__":
