@@ -1,5 +1,8 @@
 // The tensor-core kernels of convolutions on CUDA, every tile of them, whatever the cost model
 // would choose.
+#include <algorithm>
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 #include "engine/kernels/conv2d_algorithms.h"
@@ -55,6 +58,12 @@ const Conv2dCase kGeometries[] = {
     {"deep", 1, 3, 3, 72, 40, 3, 3, 1, 1, 1, 1},
 };
 
+// Phases of a strided gradient of the data that have no pixel, or no tap.
+const Conv2dCase kEmptyPhases[] = {
+    {"one_row_stride_2", 2, 1, 5, 8, 8, 1, 1, 2, 2},
+    {"dilation_of_the_stride", 1, 9, 8, 8, 16, 3, 2, 2, 2, 1, 1, 2, 2},
+};
+
 // tf32 takes channels in fours.
 const Conv2dCase kFours = {"fours", 1, 6, 5, 12, 20, 3, 2, 2, 1, 1, 1};
 
@@ -100,6 +109,9 @@ std::vector<MmaCase> mma_cases(std::initializer_list<Conv2dDirection> directions
       add(kGeometries[2], 2);
       add(kGeometries[4], 2);
       if (direction == Conv2dDirection::forward) add(kOddFilters, 3);
+      if (direction == Conv2dDirection::backward_data) {
+        for (const Conv2dCase& conv : kEmptyPhases) add(conv, 1);
+      }
       add(kFours, 1);
     }
   }
@@ -185,6 +197,53 @@ TEST_P(Conv2dMmaForward, TakesTensorsFromAnywhere) {
   EXPECT_TRUE(close_to(y, want.values, want.bounds));
 }
 
+// Of the last step of the terms too, which is padded.
+class Conv2dNan : public Conv2dMma {};
+
+TEST_P(Conv2dNan, ReachesWhatReadsItAndNothingElse) {
+  const MmaCase& test = GetParam();
+  const bool is_forward = test.direction == Conv2dDirection::forward;
+  const auto with_nan = [](const Tensor& tensor, std::int64_t begin, std::int64_t count) {
+    std::vector<float> values = tensor.to_floats();
+    std::fill_n(values.begin() + begin, count, NAN);
+    return Tensor::from(values, tensor.shape()).to(tensor.dtype());
+  };
+  for (const DType dtype : {DType::bf16, DType::f32}) {
+    for (const bool is_in_filters : {false, true}) {
+      Conv2dData data(test.conv, dtype);
+      Tensor& images = is_forward ? data.x : data.dy;
+      const std::int64_t channels = images.shape()[3], taps = test.conv.kh * test.conv.kw;
+      if (is_in_filters) {  // the second filter's first tap
+        data.w = with_nan(data.w, taps * test.conv.in_channels, test.conv.in_channels);
+      } else {  // a pixel in the middle
+        images = with_nan(images, (2 * images.shape()[2] + 3) * channels, channels);
+      }
+      const std::vector<float> got = run_on(device(), op(dtype), {images, data.w}).to_floats();
+      const auto want =
+          is_forward ? expected_y(test.conv, data).values : expected_dx(test.conv, data).values;
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        ASSERT_EQ(std::isnan(got[i]), std::isnan(want[i])) << i << ' ' << dtype << is_in_filters;
+      }
+    }
+  }
+}
+
+std::vector<MmaCase> nan_cases() {
+  std::vector<MmaCase> cases =
+      mma_cases({Conv2dDirection::forward, Conv2dDirection::backward_data});
+  std::erase_if(cases, [](const MmaCase& test) {
+    return test.conv.name != kGeometries[0].name || test.choice.splits > 1;
+  });
+  const Conv2dCase odd{"odd_channels", 1, 5, 7, 5, 13, 3, 3, 1, 1, 1, 1};
+  for (const auto direction : {Conv2dDirection::forward, Conv2dDirection::backward_data}) {
+    cases.push_back({.name = join(direction, "_plain"),
+                     .direction = direction,
+                     .conv = odd,
+                     .choice = {.algorithm = cuda::Conv2dAlgorithm::plain}});
+  }
+  return cases;
+}
+
 auto on_cuda(const std::vector<MmaCase>& cases) {
   std::vector<Device> devices = test_devices();
   std::erase_if(devices, [](const Device& device) { return !device.is_cuda(); });
@@ -192,11 +251,13 @@ auto on_cuda(const std::vector<MmaCase>& cases) {
 }
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Conv2dMma);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Conv2dMmaForward);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Conv2dNan);
 INSTANTIATE_TEST_SUITE_P(Table, Conv2dMma,
                          on_cuda(mma_cases({Conv2dDirection::forward,
                                             Conv2dDirection::backward_data,
                                             Conv2dDirection::backward_weights})),
                          device_case_name);
+INSTANTIATE_TEST_SUITE_P(Table, Conv2dNan, on_cuda(nan_cases()), device_case_name);
 INSTANTIATE_TEST_SUITE_P(Table, Conv2dMmaForward, on_cuda(mma_cases({Conv2dDirection::forward})),
                          device_case_name);
 

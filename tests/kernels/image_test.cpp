@@ -119,6 +119,7 @@ const GeometryCase kGeometryCases[] = {
     {"elastic", {4, 16, 21, 1}, {.elastic = 3}},
     {"elastic_with_shift", {4, 16, 21, 1}, {.shift = 4, .elastic = 3}},
     {"one_pixel", {3, 1, 1, 3}, {.rotation_degrees = 30, .scale = 0.2f}},
+    {"more_than_a_block", {2, 36, 40, 1}, {.rotation_degrees = 20}},
     {"wider_than_a_tile", {2, 3, 257, 1}, {.rotation_degrees = 1, .elastic = 1}},
     {"everything",
      {8, 24, 20, 3},
@@ -162,6 +163,21 @@ TEST_P(RandomGeometry, MatchesReference) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, RandomGeometry, on_devices(kGeometryCases), device_case_name);
+
+// Source positions are whole numbers then, those right beside the image too.
+TEST(RandomGeometryByAlmostNothing, IsTheMove) {
+  const Tensor x = random_images({8, 7, 6, 2}, 5);
+  const Store store = store_at(kSeed, 3);
+  const auto moved = [&](float degrees, const Device& device) {
+    Graph graph;
+    graph.output("y", random_geometry(graph.input("x", x.shape(), DType::u8), "geo",
+                                      {.shift = 3, .flip = true, .rotation_degrees = degrees}));
+    return interpret(graph, {{"x", x}}, &store, device)[0];
+  };
+  for (const Device& device : test_devices()) {
+    EXPECT_TRUE(same_bits(moved(1e-30f, device), moved(0, device))) << device;
+  }
+}
 
 // One image under one option in the first step whose draw `is_wanted`.
 Tensor transformed(const Tensor& image, const RandomImageOptions& options,

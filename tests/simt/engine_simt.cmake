@@ -29,7 +29,7 @@ target_link_libraries(engine_simt_fast INTERFACE engine_simt_emulator)
 
 add_library(engine_simt_check INTERFACE)
 target_compile_options(engine_simt_check INTERFACE -fsanitize=thread
-  -fsanitize=bounds,alignment,shift,signed-integer-overflow,integer-divide-by-zero
+  -fsanitize=bounds-strict,alignment,shift,signed-integer-overflow,integer-divide-by-zero
   -ftrivial-auto-var-init=pattern --param tsan-instrument-func-entry-exit=0 -Wno-tsan)
 target_link_libraries(engine_simt_check INTERFACE engine_simt_fast)
 

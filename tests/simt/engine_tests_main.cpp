@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "simt/control.h"
+#include "tests/support/interpret.h"
 
 // How many kernels nobody launched; their names go to stderr.
 static int count_untested_kernels() {
@@ -33,6 +34,7 @@ class ReportsAreFailures : public testing::EmptyTestEventListener {
 
 int main(int argc, char** argv) {
   setenv("ENGINE_TEST_DEVICES", "cuda", 0);
+  engine::gpu_guard_bytes = 0;
   testing::InitGoogleTest(&argc, argv);
   testing::UnitTest::GetInstance()->listeners().Append(new ReportsAreFailures);  // gtest owns it
   const bool every_kernel = argc > 1 && std::string_view(argv[1]) == "--every-kernel";

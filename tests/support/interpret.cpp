@@ -28,9 +28,9 @@ class Guarded {
  public:
   Guarded(std::int64_t bytes, Device device, std::uint8_t guard, std::int64_t offset = 0)
       : bytes_(bytes),
-        front_(kGuard + offset),
+        front_(guard_bytes(device) + offset),
         guard_(guard),
-        memory_(Tensor::empty({front_ + kGuard + (bytes + 255) / 256 * 256}, DType::u8, device)) {
+        memory_(Tensor::empty({front_ + bytes + guard_bytes(device)}, DType::u8, device)) {
     std::vector<std::uint8_t> image(static_cast<std::size_t>(memory_.bytes()), guard);
     std::fill_n(image.begin() + front_, bytes, std::uint8_t{0xFF});
     copy(memory_.data(), image.data(), memory_.bytes());
@@ -53,6 +53,9 @@ class Guarded {
   }
 
  private:
+  static std::int64_t guard_bytes(const Device& device) {
+    return device.is_cuda() ? gpu_guard_bytes : kGuard;
+  }
   void copy(void* to, const void* from, std::int64_t bytes) const {
     const Device& device = memory_.device();
     backend_of(device).copy(to, from, bytes, device.index(), nullptr);
@@ -158,6 +161,8 @@ Tensor state_value(const StateSpec& spec, const Store* store) {
 }
 
 }  // namespace
+
+std::int64_t gpu_guard_bytes = kGuard;
 
 std::vector<Tensor> interpret(const Graph& graph, const std::map<std::string, Tensor>& inputs,
                               const Store* store, Device device, std::int64_t offset) {
