@@ -173,6 +173,19 @@ TEST_P(Dropout, MatchesReference) {
 
 INSTANTIATE_TEST_SUITE_P(Table, Dropout, on_devices(kDropoutCases), device_case_name);
 
+TEST(DropoutAtTheRate, Keeps) {
+  const reference::RandomWords words{kSeed, "drop", 5};
+  const auto rate = static_cast<float>(reference::uniform(words(7)));
+  ASSERT_EQ(rate, reference::uniform(words(7)));
+  Graph graph;
+  graph.output("y", dropout(graph.input("x", {9}), "drop", rate));
+  const Tensor ones = Tensor::from(std::vector<float>(9, 1.0f), {9});
+  const Store store = store_at(kSeed, 5);
+  for (const Device& device : test_devices()) {
+    EXPECT_GT(interpret(graph, {{"x", ones}}, &store, device)[0].to_floats()[7], 0) << device;
+  }
+}
+
 TEST(DropoutErrors, RateAndDtype) {
   Graph graph;
   const Value x = graph.input("x", {2});

@@ -190,6 +190,19 @@ TEST_P(LbfgsSearch, StopsWhereNothingImproves) {
             store.get("p.lbfgs_origin").to(Device::cpu()).to_floats());
 }
 
+TEST_P(LbfgsSearch, StaysAtAMinimum) {
+  Graph graph;
+  Scope net(graph);
+  const Value p = net.parameter("p", {4}, init::ones());
+  minimize(net, sum(square(p - 1.0f)), Lbfgs{}, {.parameters = {p}});
+  Store store(GetParam());
+  Executable step = compile(graph, store, {.precision = Precision::f32});
+  step.run(5);
+  EXPECT_EQ(word(store, LbfgsWord::pairs), 0);  // of no length
+  EXPECT_EQ(word(store, LbfgsWord::fallbacks), 0);
+  EXPECT_EQ(store.get("p").to(Device::cpu()).to_floats(), std::vector<float>(4, 1.0f));
+}
+
 TEST_P(LbfgsSearch, ResumesWithTheSameBits) {
   const auto path = std::filesystem::path(testing::TempDir()) / "lbfgs_resume.safetensors";
   const auto build = [](Valley& valley) {
