@@ -5,14 +5,15 @@ mutate.py BUILD_FOLDER [SOURCE...] [--limit N] [--seed N] [--mode check|fast] [-
           [--json FILE]
 
 Mistakes, in device code only: a barrier, fence, commit, wait or arrival is dropped; a comparison
-includes its bound, or no longer does, or is negated; a pipeline is at the wrong stage, waits for one
-group too few, or for the wrong parity. SOURCE: files of kernels/cuda and core/cuda, headers too; all
-without any.
+includes its bound, or no longer does, or is negated; a pipeline is at the wrong stage, waits for
+one group too few, or for the wrong parity. SOURCE: files of kernels/cuda and core/cuda, headers
+too; all without any.
 
-All mistakes are compiled into one program (see mutants/), each behind a switch. It runs all tests once
-with none of them, which tells by which mistakes each test comes so that they make a difference, then
-each mutant's tests, the quick ones first. mutants/equivalent.txt lists those that are not run, with
-reasons. --json keeps the outcomes; what was killed is not run again. Exits with 1 below 95 % killed.
+All mistakes are compiled into one program, each behind a switch (mutants/). It runs all tests once
+with none of them, which tells which mistakes would make a difference in which test; then each
+mutant's tests, the quick ones first. mutants/equivalent.txt lists those that are not run, with
+reasons. --json keeps the outcomes; what was killed is not run again. Exits with 1 below 95 %
+killed.
 """
 import argparse
 import collections
@@ -30,9 +31,10 @@ SOURCE = SIMT.parent.parent
 EQUIVALENT = SIMT / "mutants/equivalent.txt"
 SHARE = 0.95
 
-CALL = (r"(?:ptx::|cg::)?(?:__syncthreads|__syncwarp|__threadfence\w*|fence_\w+|cluster_(?:arrive|wait)\w*"
-        r"|cp_async_(?:wait|commit)\w*|bulk_(?:wait|commit)\w*|mbarrier_(?:wait|arrive|init)\w*"
-        r"|named_barrier_\w+|wgmma_(?:wait|fence|commit)\w*)(?:<[^;<>]*>)?\([^;]*\)")
+CALL = (r"(?:ptx::|cg::)?(?:__syncthreads|__syncwarp|__threadfence\w*|fence_\w+"
+        r"|cluster_(?:arrive|wait)\w*|cp_async_(?:wait|commit)\w*|bulk_(?:wait|commit)\w*"
+        r"|mbarrier_(?:wait|arrive|init)\w*|named_barrier_\w+|wgmma_(?:wait|fence|commit)\w*)"
+        r"(?:<[^;<>]*>)?\([^;]*\)")
 DROPPED = re.compile(CALL + r"(?=;)")
 # Binary operators stand between spaces, brackets of templates do not.
 COMPARISON = re.compile(r"(?<= )(<=|>=|==|!=|<|>)(?= )")
@@ -46,8 +48,8 @@ SWITCH = "::engine::simt::is_mutant({})"
 
 
 class Mutant:
-    """`plain` replaces text[begin:end] where only this mistake is made; `insertions`, (place, text) with
-    the mutant's number for {}, make it switchable."""
+    """`plain` replaces text[begin:end] where only this mistake is made; `insertions`, (place, text)
+    with the mutant's number for {}, make it switchable."""
 
     def __init__(self, path, text, span, plain, kind, insertions):
         self.path, self.kind, self.insertions = path, kind, insertions
@@ -128,7 +130,8 @@ def mutants_of(path):
 
 
 def all_mutants():
-    paths = sorted(p for folder in ("core/cuda", "kernels/cuda") for p in (SOURCE / folder).glob("*.*"))
+    paths = sorted(path for folder in ("core/cuda", "kernels/cuda")
+                   for path in (SOURCE / folder).glob("*.*"))
     mutants = [mutant for path in paths for mutant in mutants_of(path)]
     seen = collections.Counter()
     for i, mutant in enumerate(mutants):
@@ -197,17 +200,19 @@ class Program:
             lines.append(f"build {out}: compile {source}\n line = " + shlex.join(command))
 
         for entry in commands:
-            command, source = shlex.split(entry["command"]), pathlib.Path(entry["file"])
+            program, *rest = shlex.split(entry["command"])
+            source = pathlib.Path(entry["file"])
             if f"/{self.target}_kernels.dir/" in entry["command"]:
                 out = f"{self.folder}/{source.stem}.o"
-                link[link.index(command[command.index("-o") + 1])] = out
+                link[link.index(rest[rest.index("-o") + 1])] = out
                 mutated = overlay / "engine" / source.relative_to(SOURCE)
-                compile_line([command[0], f"-I{overlay}", "-include", str(SIMT / "mutants/mutants.h"),
-                              *command[1:], "-w", "-fno-aggressive-loop-optimizations"],
+                compile_line([program, f"-I{overlay}", "-include", str(SIMT / "mutants/mutants.h"),
+                              *rest, "-w", "-fno-aggressive-loop-optimizations"],
                              mutated if mutated.exists() else source, out)
-            elif f"/{self.target}.dir/" in entry["command"] and source.name == "engine_tests_main.cpp":
+            elif (f"/{self.target}.dir/" in entry["command"]
+                  and source.name == "engine_tests_main.cpp"):
                 out = f"{self.folder}/mutants.o"
-                compile_line([command[0], f"-DENGINE_SIMT_MUTANTS={len(self.mutants)}", *command[1:]],
+                compile_line([program, f"-DENGINE_SIMT_MUTANTS={len(self.mutants)}", *rest],
                              SIMT / "mutants/mutants.cpp", out)
                 link.append(out)
         linked = [word for word in link if word.endswith((".o", ".a")) and not word.startswith("/")]
@@ -253,7 +258,8 @@ class Program:
 
 def equivalent_mutants():
     """{key: reason}; "#" begins a comment, a reason follows its mutant on a line of its own."""
-    lines = [line for line in EQUIVALENT.read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line for line in EQUIVALENT.read_text().splitlines()
+             if line and not line.startswith("#")]
     return dict(zip(lines[::2], (reason.strip() for reason in lines[1::2])))
 
 
@@ -274,12 +280,13 @@ def print_totals(results):
     for mutant, outcome in results:
         kinds.setdefault(mutant.kind, collections.Counter())[outcome] += 1
     total = sum(kinds.values(), collections.Counter())
+    share = lambda counts, of: counts["killed"] / max(1, of)
     for name, counts in [*sorted(kinds.items()), ("all", total)]:
         run = counts.total() - counts["equivalent"]
-        print(f"{name}: {counts['killed']} of {run} killed, {100 * counts['killed'] / max(1, run):.1f} %;"
+        print(f"{name}: {counts['killed']} of {run} killed, {share(counts, run):.1%};"
               f" {counts['equivalent']} more are equivalent,"
-              f" {100 * counts['killed'] / max(1, counts.total()):.1f} % with those")
-    return total["killed"] / max(1, total.total() - total["equivalent"])
+              f" {share(counts, counts.total()):.1%} with those")
+    return share(total, total.total() - total["equivalent"])
 
 
 def main():
@@ -326,8 +333,8 @@ def main():
         outcomes[mutant.key()] = outcome
         if options.json:
             options.json.write_text(json.dumps(outcomes, indent=1))
-    print(*(f"{outcome}: {mutant}" for mutant, outcome in results if outcome not in ("killed", "equivalent")),
-          sep="\n")
+    print(*(f"{outcome}: {mutant}" for mutant, outcome in results
+            if outcome not in ("killed", "equivalent")), sep="\n")
     return 0 if print_totals(results) >= SHARE else 1
 
 
