@@ -37,6 +37,7 @@ const MistakeCase kMistakes[] = {
     {"spin_without_yield", Mistake::kSpin, "hang", "1 s without"},
     {"same_value_race", Mistake::kSameValueRace, "shared-race", "::flag", true},
     {"race_with_neighbour", Mistake::kNeighbourRace, "global-race", kPlace, true},
+    {"race_with_an_earlier_block", Mistake::kThirdBlockRace, "global-race", kPlace, true},
     {"named_barrier_counts", Mistake::kNamedBarrier, "barrier", kPlace},
     {"copy_never_waited_for", Mistake::kCopyNotWaitedFor, "cp.async", "never waited for"},
     {"foreign_local_variable", Mistake::kForeignLocal, "local-memory", kPlace, true},
@@ -244,13 +245,19 @@ TEST_F(DeviceTest, ContextsAreMadeByTheCallsThatMakeThem) {
 // --------------------------------------------------------------------------
 
 class BlockOrderTest : public EmulatorTest,
-                       public testing::WithParamInterface<std::tuple<int, NamedSchedule>> {};
+                       public testing::WithParamInterface<std::tuple<int, NamedSchedule>> {
+ protected:
+  template <class T>
+  void run();
+};
 
-TEST_P(BlockOrderTest, IsUnderstood) {
+template <class T>
+void BlockOrderTest::run() {
   const auto order = static_cast<samples::BlockOrder>(std::get<0>(GetParam()));
   config().schedule = std::get<1>(GetParam()).schedule;
   config().seed = std::get<1>(GetParam()).seed;
-  const DeviceArray<int> values(20), sum(1);
+  const DeviceArray<T> values(20);
+  const DeviceArray<int> sum(1);
   const DeviceArray<std::uint32_t> tickets(std::vector<std::uint32_t>{0, 0});
   samples::add_up_in_last_block(order, values.data(), tickets.data(), sum.data(), 20);
   EXPECT_EQ(sum.values()[0], 20 * 21 / 2);
@@ -262,6 +269,13 @@ TEST_P(BlockOrderTest, IsUnderstood) {
     EXPECT_NE(all_reports().find("global-race: read"), std::string::npos) << all_reports();
     EXPECT_NE(all_reports().find("block_order.cu:"), std::string::npos) << all_reports();
   }
+}
+TEST_P(BlockOrderTest, IsUnderstood) {
+  run<int>();
+}
+// Four blocks write to a word.
+TEST_P(BlockOrderTest, OfBytesIsUnderstood) {
+  run<std::uint8_t>();
 }
 std::string order_name(const testing::TestParamInfo<std::tuple<int, NamedSchedule>>& info) {
   static const char* const kNames[] = {"acquire_release", "fences", "no_release", "no_acquire",

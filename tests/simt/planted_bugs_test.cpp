@@ -34,6 +34,10 @@ Comparison run_gemm_in_clusters() {
   return run_matmul({256, 256, 320, 2, 2});
 }
 
+Comparison run_bytes() {
+  return run_to_bytes(300);
+}
+
 struct PlantedBug {
   Bug bug;
   const char* name;  // the line that is marked with it has to be in the report
@@ -62,6 +66,7 @@ const PlantedBug kBugs[] = {
     {Bug::kConvEpilogue, "epilogue", run_conv, "conv2d_forward.cu"},
     {Bug::kAdamOverlap, "overlap", run_adam, "adam.cu", false},
     {Bug::kAdamTail, "tail", run_adam, "adam.cu"},
+    {Bug::kToBytesOverlap, "byte_race_of_blocks", run_bytes, "to_bytes.cu", true, false},
     {Bug::kMatmulDescriptor, "descriptor", run_gemm, nullptr},
     {Bug::kMatmulParity, "parity", run_gemm, "matmul_sm90.cu"},
     {Bug::kMatmulNoEmptyWait, "no_empty_wait", run_gemm, "matmul_sm90.cu"},

@@ -10,6 +10,7 @@
 #include "kernels/matmul_sm90.h"
 #include "kernels/max_pool.h"
 #include "kernels/reduce.h"
+#include "kernels/to_bytes.h"
 
 namespace engine::simt {
 
@@ -195,6 +196,18 @@ Comparison run_adam() {
       comparison.add(static_cast<float>(copy[i]), want, bound + kEpsBf16 * std::fabs(want));
     }
   }
+  return comparison;
+}
+
+Comparison run_to_bytes(int count) {
+  std::vector<float> x = random_values<float>(count, 1);
+  for (float& value : x) value = std::fabs(value);
+  const DeviceArray<float> device_x(x);
+  const DeviceArray<std::uint8_t> y(count);
+  samples::to_bytes(device_x.data(), y.data(), count);
+  const std::vector<std::uint8_t> got = y.values();
+  Comparison comparison;
+  for (int i = 0; i < count; i++) comparison.add(got[i], 255.0 * x[i], 0.5 + 255 * kEpsF32);
   return comparison;
 }
 

@@ -16,6 +16,7 @@ struct Conv2dCase {
 Comparison run_conv2d(const Conv2dCase& conv);
 
 Comparison run_adam();
+Comparison run_to_bytes(int count);
 
 struct MatmulCase {
   int m, n, k, blocks, cluster;

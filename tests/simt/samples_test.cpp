@@ -38,6 +38,7 @@ const Sample kSamples[] = {
        return run_conv2d({1, 16, 16, 64, 64, 3, 1, 1});
      }},
     {"adam", [] { return run_adam(); }},
+    {"to_bytes", [] { return run_to_bytes(300); }},
     {"matmul_one_tile",
      [] {
        return run_matmul({128, 128, 64, 4, 1});

@@ -83,8 +83,11 @@ struct Earlier {
 void report_race(const char* p, bool write, std::uint32_t pc, const Earlier& earlier,
                  const Accessor& accessor, bool shared) {
   if (!first_time(pc, earlier.pc, kRace + write * 2 + earlier.write)) return;
-  char who[64];
-  if (!shared && earlier.group != accessor.group) {
+  char who[96];
+  if (earlier.thread == kNobody) {
+    std::snprintf(who, sizeof who, "another block (of its word the last write is by block %u)",
+                  earlier.group);
+  } else if (!shared && earlier.group != accessor.group) {
     std::snprintf(who, sizeof who, "block %u thread %u", earlier.group, earlier.thread);
   } else if (earlier.thread == copy_engine()) {
     std::snprintf(who, sizeof who, "an asynchronous bulk copy");
@@ -95,6 +98,13 @@ void report_race(const char* p, bool write, std::uint32_t pc, const Earlier& ear
          "%s of %s at %s is unordered with a %s by %s at %s", write ? "write" : "read",
          place_name(p).c_str(), source_line(pc).c_str(), earlier.write ? "write" : "read", who,
          source_line(earlier.pc).c_str());
+}
+
+// Bytes that other groups wrote by threads that the cell has forgotten, the last to write excepted.
+// Groups run one after the other: those that wrote before the last one are none of the accessor's.
+std::uint32_t forgotten_bytes(const ShadowCell& cell, const Accessor& accessor) {
+  const bool is_other = cell.write_group != accessor.group;
+  return cell.earlier_bytes | (is_other ? cell.group_bytes & ~cell.write_bytes : 0u);
 }
 
 bool happens_before(const Earlier& earlier, const Accessor& accessor, bool shared) {
@@ -115,6 +125,11 @@ void find_races(const ShadowCell& cell, const char* p, std::uint32_t bytes, cons
   };
   if (cell.write_bytes & bytes) {
     check({true, cell.write_pc, cell.write_thread, cell.write_clock, cell.write_group});
+  }
+  // One that knows of any other block may know of the one that wrote.
+  if (!accessor.clocks->known && (forgotten_bytes(cell, accessor) & bytes)) {
+    report_race(p, kind.write, pc, {true, cell.write_pc, kNobody, 0, cell.write_group}, accessor,
+                shared);
   }
   if (!kind.atomic && (cell.atomic_bytes & bytes)) {
     check({true, cell.atomic_pc, cell.atomic_thread, cell.atomic_clock, cell.atomic_group});
@@ -140,6 +155,11 @@ void remember(ShadowCell& cell, std::uint32_t bytes, const Kind& kind, std::uint
   } else if (kind.write) {
     const bool same = cell.write_thread == thread && cell.write_group == by.group;
     cell.write_bytes = static_cast<std::uint8_t>((same ? cell.write_bytes : 0) | mask) & 15;
+    if (cell.write_group != by.group) {
+      cell.earlier_bytes |= cell.group_bytes;
+      cell.group_bytes = 0;
+    }
+    cell.group_bytes |= mask;
     cell.write_thread = thread;
     cell.write_clock = by.clock;
     cell.write_group = by.group;
@@ -171,6 +191,7 @@ void check_cells(ShadowCell* cells, std::uintptr_t offset, const char* p, std::s
       if (shared) cell.initialised = 0;
       cell.serial = serial;
       cell.write_bytes = cell.read_bytes = cell.atomic_bytes = 0;
+      cell.group_bytes = cell.earlier_bytes = 0;
       cell.second_read_thread = kNobody;
     }
     find_races(cell, p, mask, kind, pc, accessor, shared);

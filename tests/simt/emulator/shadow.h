@@ -16,6 +16,8 @@ struct ShadowCell {
   std::uint32_t write_group, read_group, atomic_group;  // of blocks, by the first one
   std::uint16_t write_thread, read_thread, second_read_thread, atomic_thread;
   std::uint8_t write_bytes : 4, read_bytes : 4, initialised : 4, atomic_bytes : 4;  // masks
+  // What any thread of write_group wrote, and what groups before it did.
+  std::uint8_t group_bytes : 4, earlier_bytes : 4;
 };
 
 void start_shadow(Worker& worker);

@@ -24,10 +24,11 @@ __device__ std::uint32_t take_ticket(BlockOrder order, std::uint32_t* tickets) {
   }
 }
 
-__global__ void last_block_kernel(BlockOrder order, int* values, std::uint32_t* tickets, int* sum) {
+template <class T>
+__global__ void last_block_kernel(BlockOrder order, T* values, std::uint32_t* tickets, int* sum) {
   __shared__ bool is_last;
   if (threadIdx.x == 0) {
-    values[blockIdx.x] = static_cast<int>(blockIdx.x) + 1;
+    values[blockIdx.x] = static_cast<T>(blockIdx.x + 1);
     is_last = take_ticket(order, tickets) == gridDim.x - 1;
   }
   __syncthreads();
@@ -39,10 +40,13 @@ __global__ void last_block_kernel(BlockOrder order, int* values, std::uint32_t* 
 
 }  // namespace
 
-void add_up_in_last_block(BlockOrder order, int* values, std::uint32_t* tickets, int* sum,
+template <class T>
+void add_up_in_last_block(BlockOrder order, T* values, std::uint32_t* tickets, int* sum,
                           int blocks) {
   const cuda::LaunchConfig config{.grid = static_cast<unsigned>(blocks), .block = 64};
-  ENGINE_LAUNCH(last_block_kernel, config, nullptr, order, values, tickets, sum);
+  ENGINE_LAUNCH(last_block_kernel<T>, config, nullptr, order, values, tickets, sum);
 }
+template void add_up_in_last_block(BlockOrder, int*, std::uint32_t*, int*, int);
+template void add_up_in_last_block(BlockOrder, std::uint8_t*, std::uint32_t*, int*, int);
 
 }  // namespace engine::samples

@@ -13,8 +13,9 @@ enum class BlockOrder {
 };
 
 // Every block writes one value, the block that takes the last ticket adds them up. `tickets` are
-// two zeros.
-void add_up_in_last_block(BlockOrder order, int* values, std::uint32_t* tickets, int* sum,
+// two zeros. T: int or std::uint8_t.
+template <class T>
+void add_up_in_last_block(BlockOrder order, T* values, std::uint32_t* tickets, int* sum,
                           int blocks);
 
 }  // namespace engine::samples

@@ -84,6 +84,11 @@ __global__ void neighbour_race_kernel(float* out) {
   out[(threadIdx.x + 1) % blockDim.x] += 1.0f;  // mistake: race_with_neighbour
 }
 
+// Block 1 writes the other byte of the word in between.
+__global__ void third_block_race_kernel(std::uint8_t* out) {
+  out[blockIdx.x % 2] = 1;  // mistake: race_with_an_earlier_block
+}
+
 __global__ void named_barrier_kernel(float* out) {
   ptx::named_barrier_sync(1, threadIdx.x < 64 ? 128 : 64);  // mistake: named_barrier_counts
   out[threadIdx.x] = 1.0f;
@@ -114,6 +119,7 @@ void run_mistake(Mistake mistake, float* x, float* out, int* flag) {
   const LaunchConfig warp{.grid = 1, .block = 32};
   const LaunchConfig two_warps{.grid = 1, .block = 64};
   const LaunchConfig two_threads{.grid = 1, .block = 2};
+  const LaunchConfig three_threads{.grid = 3, .block = 1};
   const LaunchConfig four_warps{.grid = 1, .block = 128};
   const LaunchConfig too_large{.grid = 3, .block = 2048};
   const LaunchConfig nothing{.grid = 0, .block = 32};
@@ -140,6 +146,9 @@ void run_mistake(Mistake mistake, float* x, float* out, int* flag) {
       return ENGINE_LAUNCH(same_value_race_kernel, two_warps, nullptr, out);
     case Mistake::kNeighbourRace:
       return ENGINE_LAUNCH(neighbour_race_kernel, two_warps, nullptr, out);
+    case Mistake::kThirdBlockRace:
+      return ENGINE_LAUNCH(third_block_race_kernel, three_threads, nullptr,
+                           reinterpret_cast<std::uint8_t*>(out));
     case Mistake::kNamedBarrier:
       return ENGINE_LAUNCH(named_barrier_kernel, four_warps, nullptr, out);
     case Mistake::kCopyNotWaitedFor:

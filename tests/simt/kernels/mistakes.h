@@ -13,6 +13,7 @@ enum class Mistake {
   kPoliteSpin,  // none: the loop gives way
   kSameValueRace,
   kNeighbourRace,
+  kThirdBlockRace,
   kNamedBarrier,
   kCopyNotWaitedFor,
   kForeignLocal,

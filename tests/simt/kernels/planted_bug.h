@@ -22,6 +22,7 @@ enum class Bug {
   kConvEpilogue,
   kAdamOverlap,
   kAdamTail,
+  kToBytesOverlap,
   kMatmulDescriptor,
   kMatmulParity,
   kMatmulNoEmptyWait,
