@@ -31,12 +31,4 @@ std::unique_ptr<Kernel> onednn_conv2d_backward_weights(const Conv2dProblem& prob
 std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, const PrepareContext& context,
                                       bool adds = false);
 
-// y[i] = op(a[i]) op(b[i]), or y[i] += it, for i < batch: f32 matrices by rows, one behind
-// the other. Inputs a, b; output y.
-struct BatchedProduct {
-  std::int64_t batch = 0, m = 0, k = 0, n = 0;
-  bool transpose_a = false, transpose_b = false, adds = false;
-};
-std::unique_ptr<Kernel> onednn_batched_product(const BatchedProduct& product, const Device& device);
-
 }  // namespace engine::cpu

@@ -62,21 +62,4 @@ std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem& problem, const Prepar
   });
 }
 
-std::unique_ptr<Kernel> onednn_batched_product(const BatchedProduct& p, const Device& device) {
-  const OneDnnThreads threads(device.threads());
-  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  const auto matrices = [&](std::int64_t rows, std::int64_t columns, bool transposed) {
-    return memory::desc({p.batch, rows, columns}, memory::data_type::f32,
-                        transposed ? Tag::acb : Tag::abc);
-  };
-  const memory::desc a = matrices(p.m, p.k, p.transpose_a), b = matrices(p.k, p.n, p.transpose_b);
-  const memory::desc y = matrices(p.m, p.n, false);
-  auto kernel = make_onednn_kernel<dnnl::matmul>(
-      engine, matmul_of(engine, a, b, nullptr, y, attributes_of(p.adds)));
-  kernel->bind({DNNL_ARG_SRC, OneDnnKernel::Role::input, 0, a, a});
-  kernel->bind({DNNL_ARG_WEIGHTS, OneDnnKernel::Role::input, 1, b, b});
-  kernel->bind({DNNL_ARG_DST, OneDnnKernel::Role::output, 0, y, y});
-  return kernel;
-}
-
 }  // namespace engine::cpu

@@ -1,32 +1,42 @@
 #include "engine/kernels/cpu/winograd_conv2d.h"
 
 #include <algorithm>
+#include <atomic>
 
-#include "engine/core/cpu_info.h"
+#include "engine/core/cpu/parallel.h"
 #include "engine/core/memory_plan.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/ceil_div.h"
 #include "engine/kernels/cpu/lanes.h"
-#include "engine/kernels/cpu/onednn.h"
 #include "engine/kernels/cpu/winograd_transforms.h"
 
-// Tiles are worked on in chunks whose transformed data stays in the cache: read, multiplied and
-// written before the next chunk. Within a phase the threads share the tiles, in the products the 36
-// positions.
+// From images to images each thread takes a block of tiles at a time, whose transformed data stays
+// in its second-level cache. For the gradient of the filters all threads share a chunk of tiles: in
+// the transforms its tiles, in the products the positions and panels.
 namespace engine::cpu {
 namespace {
 
 using namespace winograd;
 
-constexpr std::int64_t kChunkBytes = 6 << 20;
-// Above this, filters that never change are transformed anew in each run rather than kept: they
-// take four times their own memory.
-constexpr std::int64_t kLargestPacked = 16 << 20;
+// Tiles: enough to make reading the filters worth it, and few, for the second-level cache.
+constexpr std::int64_t kBlock = 28;
+constexpr std::int64_t kChunkBytes = 3 << 20, kSmallestChunk = 128;
 
 constexpr std::int64_t kFloatBytes = sizeof(float);
 
-std::int64_t bytes_of(std::int64_t stride) {
-  return aligned(kPositions * stride * kFloatBytes);
+// Floats between rows of matrices: an odd number of cache lines keeps rows out of each other's
+// sets.
+std::int64_t row_of(std::int64_t channels) {
+  return channels + (channels / kLanes % 2 == 0 ? kLanes : 0);
+}
+
+// A matrix for each position by rows, and one by panels.
+Positions by_rows(std::int64_t rows, std::int64_t channels) {
+  const std::int64_t row = row_of(channels);
+  return {.stride = rows * row, .row = row};
+}
+Positions by_panels(std::int64_t rows) {
+  return {.stride = rows * kPanel, .row = kPanel, .panel = kPositions * rows * kPanel};
 }
 
 // The tiles of `outputs` [n, h, w, ...] over `images`, as patches that begin in the padding.
@@ -45,76 +55,41 @@ Tiling tiling_of(DType dtype, const Shape& outputs) {
   return tiling_of(dtype, outputs, outputs, 0);
 }
 
-// Tiles in a chunk: as many as the cache holds, but enough to make reading the filters worth it.
-// Chunks are of equal size but for the last. An odd number keeps the same element of all positions
-// from falling into the same few sets of the cache.
-constexpr std::int64_t kSmallestChunk = 192;
-
-std::int64_t chunk_of(std::int64_t tiles, std::int64_t channels) {
-  const std::int64_t most =
-      std::max(kSmallestChunk, kChunkBytes / (kPositions * kFloatBytes * channels));
-  return ceil_div(tiles, ceil_div(tiles, most)) | 1;
-}
-
-// Matrices of the 36 positions in a kernel's scratch.
-struct Part {
-  std::int64_t offset = 0;  // bytes
-  std::int64_t stride = 0;
-};
-
-Positions at(void* scratch, const Part& part) {
-  return {reinterpret_cast<float*>(static_cast<char*>(scratch) + part.offset), part.stride};
-}
-
 class WinogradKernel : public Kernel {
  public:
   std::int64_t scratch_bytes() const final { return scratch_bytes_; }
-  std::int64_t packed_bytes() const final { return packed_.defined() ? packed_.bytes() : 0; }
-  std::string describe() const final {
-    return join("Winograd 4x4, ", chunk_, " tiles at a time",
-                packed_.defined() ? ", input 1 packed, " : ", ", product_->describe());
-  }
 
  protected:
   WinogradKernel(const Tiling& first, const Tiling& second)
       : first_(first),
         second_(second),
-        chunk_(chunk_of(first.count(), first.channels + second.channels)),
         zeros_(
             Tensor::zeros({std::max(first.channels, second.channels)}, DType::f32, Device::cpu())) {
     first_.zeros = second_.zeros = zeros_.data();
   }
 
-  std::int64_t reserve(std::int64_t bytes) {
+  // Where this many floats are in the scratch memory, in bytes.
+  std::int64_t reserve(std::int64_t floats) {
     const std::int64_t offset = scratch_bytes_;
-    scratch_bytes_ += aligned(bytes);
+    scratch_bytes_ += aligned(floats * kFloatBytes);
     return offset;
   }
-  Part reserve_matrices(std::int64_t rows, std::int64_t columns) {
-    const std::int64_t stride = rows * columns;
-    return {reserve(bytes_of(stride)), stride};
-  }
-  std::unique_ptr<Kernel> product_of(const BatchedProduct& product, const Device& device) {
-    auto kernel = onednn_batched_product(product, device);
-    product_scratch_ = reserve(kernel->scratch_bytes());
-    return kernel;
-  }
-  void multiply(const Stream& stream, Kernel& product, const Positions& a, const Positions& b,
-                const Positions& y, void* scratch) const {
-    const void* inputs[] = {a.data, b.data};
-    void* outputs[] = {y.data};
-    product.run(stream, {inputs, outputs, static_cast<char*>(scratch) + product_scratch_});
+  static Positions at(void* scratch, std::int64_t offset, Positions layout) {
+    layout.data = reinterpret_cast<float*>(static_cast<char*>(scratch) + offset);
+    return layout;
   }
 
   Tiling first_, second_;
-  std::int64_t chunk_;
-  std::unique_ptr<Kernel> product_;
-  Tensor packed_;  // transformed filters, where they are kept
 
  private:
   Tensor zeros_;
-  std::int64_t scratch_bytes_ = 0, product_scratch_ = 0;
+  std::int64_t scratch_bytes_ = 0;
 };
+
+// Tiles in a block: nearly kBlock, in blocks of equal size that the threads can share.
+std::int64_t block_of(std::int64_t tiles, int threads) {
+  return ceil_div(tiles, ceil_div(ceil_div(tiles, kBlock), threads) * threads);
+}
 
 // From images to images: conv2d and its gradient with respect to x.
 class WinogradFilter final : public WinogradKernel {
@@ -125,136 +100,172 @@ class WinogradFilter final : public WinogradKernel {
         filters_(filters),
         activation_(activation),
         has_bias_(context.inputs.size() > 2),
-        v_(reserve_matrices(chunk_, from.channels)),
-        m_(reserve_matrices(chunk_, to.channels)) {
-    const std::int64_t stride = filters.out * filters.in;
+        threads_(std::max(context.device.threads(), 1)),
+        block_(block_of(from.count(), threads_)),
+        u_layout_(by_panels(from.channels)),
+        v_layout_(by_rows(block_, from.channels)),
+        m_layout_(by_panels(block_)) {
     const void* frozen = context.frozen_data(1);
-    if (frozen != nullptr && bytes_of(stride) <= kLargestPacked) {
-      packed_ = Tensor::empty({kPositions, stride}, DType::f32, Device::cpu());
-      u_ = {0, stride};
-      read_filters(Stream(context.device), filters_, frozen, at(packed_.data(), u_));
+    if (frozen != nullptr && filters.worth_keeping()) {
+      packed_ = Tensor::empty({filters.transformed_floats()}, DType::f32, Device::cpu());
+      read_all_filters(Stream(context.device), frozen, at(packed_.data(), 0, u_layout_));
     } else {
-      u_ = reserve_matrices(filters.out, filters.in);
+      u_ = reserve(filters.transformed_floats());
     }
-    product_ = product_of({.batch = kPositions,
-                           .m = chunk_,
-                           .k = from.channels,
-                           .n = to.channels,
-                           .transpose_b = !filters.rotated},
-                          context.device);
+    for (int thread = 0; thread < threads_; ++thread) {
+      threads_data_.push_back({reserve(kPositions * v_layout_.stride + kSpareRows * v_layout_.row),
+                               reserve(m_layout_.panel + kSpareRows * m_layout_.row)});
+    }
+  }
+
+  std::int64_t packed_bytes() const override { return packed_.defined() ? packed_.bytes() : 0; }
+  std::string describe() const override {
+    return join("Winograd 4x4, ", block_, " tiles at a time",
+                packed_.defined() ? ", input 1 packed" : "");
   }
 
   void run(const Stream& stream, const Buffers& buffers) override {
-    const Positions u = at(packed_.defined() ? packed_.data() : buffers.scratch, u_);
-    if (!packed_.defined()) read_filters(stream, filters_, buffers.inputs[1], u);
-    const Positions v = at(buffers.scratch, v_), m = at(buffers.scratch, m_);
-    const float* bias = has_bias_ ? buffers.in<float>(2) : nullptr;
-    for (std::int64_t begin = 0; begin < first_.count(); begin += chunk_) {
-      const TileRange tiles{begin, begin + chunk_};
-      read_patches(stream, first_, buffers.inputs[0], tiles, v);
-      multiply(stream, *product_, v, u, m, buffers.scratch);
-      write_tiles(stream, second_, tiles, m, bias, activation_, buffers.outputs[0]);
-    }
+    const Positions u = at(packed_.defined() ? packed_.data() : buffers.scratch, u_, u_layout_);
+    if (!packed_.defined()) read_all_filters(stream, buffers.inputs[1], u);
+    const std::int64_t blocks = ceil_div(first_.count(), block_);
+    // Whoever is free takes the next block: which thread does is of no consequence for the result.
+    std::atomic<std::int64_t> next = 0;
+    parallel_for(stream, threads_, kParallelElements, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t thread = begin; thread < end; ++thread) {
+        const Positions v = at(buffers.scratch, threads_data_[thread].v, v_layout_);
+        const Positions m = at(buffers.scratch, threads_data_[thread].m, m_layout_);
+        for (std::int64_t block = next++; block < blocks; block = next++) {
+          const std::int64_t tile = block * block_;
+          run_block(buffers, {tile, std::min(tile + block_, first_.count())}, u, v, m);
+        }
+      }
+    });
   }
 
  private:
+  // Offsets in the scratch memory of what a thread works on: a block's patches and, for a panel of
+  // channels, its products.
+  struct ThreadData {
+    std::int64_t v = 0, m = 0;
+  };
+
+  void read_all_filters(const Stream& stream, const void* w, const Positions& u) const {
+    parallel_for(stream, panels_of(filters_.to()), u.panel,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   read_filters(filters_, w, {begin, end}, u);
+                 });
+  }
+
+  void run_block(const Buffers& buffers, Range tiles, const Positions& u, const Positions& v,
+                 const Positions& m) const {
+    read_patches(first_, buffers.inputs[0], tiles, v);
+    const float* bias = has_bias_ ? buffers.in<float>(2) : nullptr;
+    for (std::int64_t panel = 0; panel < panels_of(second_.channels); ++panel) {
+      const float* filters = u.data + panel * u.panel;
+      for (std::int64_t position = 0; position < kPositions; ++position) {
+        multiply_panel({v.data + position * v.stride, v.row}, tiles.count(),
+                       filters + position * u.stride, first_.channels, false,
+                       m.data + position * m.stride);
+      }
+      const std::int64_t channel = panel * kPanel;
+      write_tiles(second_, tiles, {channel, std::min(channel + kPanel, second_.channels)}, m, bias,
+                  activation_, buffers.outputs[0]);
+    }
+  }
+
   Filters filters_;
   Activation activation_;
   bool has_bias_;
-  Part v_, m_, u_;
+  int threads_;
+  std::int64_t block_;
+  Positions u_layout_, v_layout_, m_layout_;
+  std::int64_t u_ = 0;
+  Tensor packed_;  // transformed filters, where they are kept
+  std::vector<ThreadData> threads_data_;
 };
+
+// Tiles in a chunk: as many as the last cache holds, in fours, in chunks of equal size.
+std::int64_t chunk_of(std::int64_t tiles, std::int64_t channels) {
+  const std::int64_t most =
+      std::max<std::int64_t>(kSmallestChunk, kChunkBytes / (kPositions * kFloatBytes * channels));
+  return ceil_div(ceil_div(tiles, ceil_div(tiles, most)), 4) * 4;
+}
 
 // The gradient with respect to w: du = sum over tiles of (A dy A^T)^T (B^T x B), position by
 // position.
 class WinogradBackwardWeights final : public WinogradKernel {
  public:
-  WinogradBackwardWeights(const Tiling& x, const Tiling& dy, const Device& device)
+  WinogradBackwardWeights(const Tiling& x, const Tiling& dy)
       : WinogradKernel(x, dy),
-        v_(reserve_matrices(chunk_, x.channels)),
-        w_(reserve_matrices(chunk_, dy.channels)),
-        du_(reserve_matrices(dy.channels, x.channels)) {
-    BatchedProduct product{
-        .batch = kPositions, .m = dy.channels, .k = chunk_, .n = x.channels, .transpose_a = true};
-    product_ = product_of(product, device);
-    product.adds = true;
-    adding_product_ = product_of(product, device);
+        chunk_(chunk_of(x.count(), x.channels + dy.channels)),
+        v_layout_(by_panels(chunk_)),
+        w_layout_(by_rows(chunk_, dy.channels)),
+        du_layout_(by_panels(dy.channels)),
+        v_(reserve(panels_of(x.channels) * v_layout_.panel)),
+        w_(reserve(kPositions * w_layout_.stride)),
+        du_(reserve(panels_of(x.channels) * du_layout_.panel)) {}
+
+  std::string describe() const override {
+    return join("Winograd 4x4, ", chunk_, " tiles at a time");
   }
 
   void run(const Stream& stream, const Buffers& buffers) override {
-    const Positions v = at(buffers.scratch, v_), w = at(buffers.scratch, w_);
-    const Positions du = at(buffers.scratch, du_);
-    for (std::int64_t begin = 0; begin < first_.count(); begin += chunk_) {
-      const TileRange tiles{begin, begin + chunk_};
-      read_patches(stream, first_, buffers.inputs[0], tiles, v);
-      read_tiles(stream, second_, buffers.inputs[1], tiles, w);
-      multiply(stream, begin == 0 ? *product_ : *adding_product_, w, v, du, buffers.scratch);
+    const Positions v = at(buffers.scratch, v_, v_layout_);
+    const Positions w = at(buffers.scratch, w_, w_layout_);
+    const Positions du = at(buffers.scratch, du_, du_layout_);
+    for (std::int64_t first = 0; first < first_.count(); first += chunk_) {
+      read_chunk(stream, buffers, first, v, w);
+      multiply(stream, v, w, first > 0, du);
     }
-    write_filter_gradients(stream, du, second_.channels, first_.channels, buffers.out<float>(0));
+    parallel_for(stream, second_.channels, kPositions * first_.channels,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   write_filter_gradients(du, {begin, end}, first_.channels, buffers.out<float>(0));
+                 });
   }
 
  private:
-  Part v_, w_, du_;
-  std::unique_ptr<Kernel> adding_product_;
+  void read_chunk(const Stream& stream, const Buffers& buffers, std::int64_t first,
+                  const Positions& v, const Positions& w) const {
+    const auto from = [](Positions rows, std::int64_t row) {
+      rows.data += row * rows.row;
+      return rows;
+    };
+    parallel_for(stream, chunk_, kPositions * first_.channels,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   const Range tiles{first + begin, first + end};
+                   read_patches(first_, buffers.inputs[0], tiles, from(v, begin));
+                   read_tiles(second_, buffers.inputs[1], tiles, from(w, begin));
+                 });
+  }
+
+  void multiply(const Stream& stream, const Positions& v, const Positions& w, bool adds,
+                const Positions& du) const {
+    parallel_for(stream, panels_of(first_.channels) * kPositions, chunk_ * second_.channels,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i) {
+                     const std::int64_t panel = i / kPositions, position = i % kPositions;
+                     multiply_panel({w.data + position * w.stride, 1, w.row}, second_.channels,
+                                    v.data + panel * v.panel + position * v.stride, chunk_, adds,
+                                    du.data + panel * du.panel + position * du.stride);
+                   }
+                 });
+  }
+
+  std::int64_t chunk_;
+  Positions v_layout_, w_layout_, du_layout_;
+  std::int64_t v_, w_, du_;
 };
 
-// What decides between the two ways, in cycles of one core: measured on a Zen 4 (AVX-512) with 2
-// cores on the layers of VGG-19 and of the day/night net.
-constexpr double kProducts = 14;      // f32 multiplications and additions a cycle
-constexpr double kMapOfChannel = 45;  // a channel of a tile read or written
-constexpr double kFilterRead = 1.5;   // a float of the filters' transform, in each chunk
-constexpr double kPhases = 30'000;    // the threads' meetings in a chunk
-constexpr double kGain = 0.9;         // below which the errors are worth it
-
-// The same for direct convolution.
-double direct_products(DType dtype) {
-  constexpr double kF32 = 14.5;
-  if (dtype == DType::f32) return kF32;
-  const std::vector<std::string> sets = cpu_instruction_sets();
-  const auto has = [&](const char* name) {
-    return std::find(sets.begin(), sets.end(), name) != sets.end();
-  };
-  if (has("amx_bf16")) return 16 * kF32;
-  return has("avx512_bf16") ? 2 * kF32 : kF32;
-}
-
-Filters filters_of(const Conv2dProblem& problem, const PrepareContext& context, bool rotated) {
+Filters filters_of(const Conv2dProblem& problem, const PrepareContext& context, bool backward) {
   const DType data = context.inputs[0].dtype, w = context.inputs[1].dtype;
   return {.dtype = w,
           .out = problem.oc,
           .in = problem.ic,
-          .rotated = rotated,
+          .backward = backward,
           .rounded = data == DType::bf16 && w == DType::f32};
 }
 
 }  // namespace
-
-bool winograd_can(const Conv2dProblem& p, const PrepareContext& context) {
-  const Conv2dGeometry& g = p.geometry;
-  const auto is_known = [](const TensorType& type) {
-    return type.dtype == DType::f32 || type.dtype == DType::bf16;
-  };
-  return p.kh == 3 && p.kw == 3 && g.stride == Extent2d(1) && g.dilation == Extent2d(1) &&
-         g.groups == 1 && g.padding.h <= 2 && g.padding.w <= 2 && p.ic % kLanes == 0 &&
-         p.oc % kLanes == 0 && is_known(context.inputs[0]) && is_known(context.inputs[1]);
-}
-
-bool winograd_is_faster(const Conv2dProblem& p, const PrepareContext& context) {
-  if (!winograd_can(p, context) || !onednn_uses_avx512()) return false;
-  const auto channels = static_cast<double>(p.ic + p.oc);
-  const std::int64_t tiles = p.n * ceil_div(p.oh, kTile) * ceil_div(p.ow, kTile);
-  const std::int64_t chunks = ceil_div(tiles, chunk_of(tiles, p.ic + p.oc));
-  const auto filters = static_cast<double>(kPositions * p.ic * p.oc);
-  const bool is_packed =
-      context.frozen_data(1) != nullptr && filters * kFloatBytes <= kLargestPacked;
-
-  const double direct =
-      static_cast<double>(p.flops()) / 2 / direct_products(context.inputs[0].dtype);
-  const double products = static_cast<double>(tiles) * filters / kProducts;
-  const double maps = static_cast<double>(tiles) * channels * kMapOfChannel;
-  const double reads = filters * (static_cast<double>(chunks) * kFilterRead + (is_packed ? 0 : 1));
-  const double phases = static_cast<double>(chunks * context.device.threads()) * kPhases;
-  return products + maps + reads + phases < kGain * direct;
-}
 
 std::unique_ptr<Kernel> winograd_conv2d(const Conv2dProblem& problem, Activation activation,
                                         const PrepareContext& context) {
@@ -279,7 +290,7 @@ std::unique_ptr<Kernel> winograd_conv2d_backward_weights(const Conv2dProblem& pr
   const DType data = context.inputs[0].dtype;
   return std::make_unique<WinogradBackwardWeights>(
       tiling_of(data, problem.x_shape(), problem.y_shape(), problem.geometry.padding),
-      tiling_of(data, problem.y_shape()), context.device);
+      tiling_of(data, problem.y_shape()));
 }
 
 }  // namespace engine::cpu

@@ -1,12 +1,12 @@
 #include "engine/kernels/cpu/winograd_transforms.h"
 
+#include <algorithm>
 #include <array>
 
-#include "engine/core/cpu/parallel.h"
 #include "engine/kernels/cpu/lanes.h"
 
-// A task is a run of tiles or filters; within one, a loop over the channels, 16 at a time. Bound by
-// the memory of the transformed tensor, which the caller keeps small enough for the cache.
+// For each square a loop over the channels, 16 at a time. Bound by the memory of the transformed
+// tensor, which the caller keeps small enough for the cache.
 namespace engine::cpu::winograd {
 namespace {
 
@@ -112,25 +112,32 @@ ENGINE_ALWAYS_INLINE void map_square(const Load& load, const Store& store) {
 template <class T>
 using Pixels = std::array<T*, kPositions>;
 
+// Where a row of position 0 has channel c, a multiple of 16.
+ENGINE_ALWAYS_INLINE float* at_channel(const Positions& v, std::int64_t row, std::int64_t c) {
+  return v.data + row * v.row + c / kPanel * v.panel + c % kPanel;
+}
+
 template <class Map, class T>
 ENGINE_ALWAYS_INLINE void read_square(const Pixels<const T>& pixels, std::int64_t channels,
-                                      float* v, std::int64_t stride) {
+                                      const Positions& v, std::int64_t row) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
+    float* to = at_channel(v, row, c);
     map_square<Map>([&](int i, Lanes& lanes)
                         ENGINE_INLINE_LAMBDA { load_lanes(pixels[i] + c, lanes); },
                     [&](int i, const Lanes& lanes)
-                        ENGINE_INLINE_LAMBDA { store_lanes(lanes, v + i * stride + c); });
+                        ENGINE_INLINE_LAMBDA { store_lanes(lanes, to + i * v.stride); });
   }
 }
 
 template <bool kRelu, class T>
-ENGINE_ALWAYS_INLINE void write_square(const float* m, std::int64_t stride, const float* bias,
+ENGINE_ALWAYS_INLINE void write_square(const Positions& m, std::int64_t row, const float* bias,
                                        std::int64_t channels, const Pixels<T>& pixels) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
+    const float* from = at_channel(m, row, c);
     Lanes shift;
     load_lanes(bias + c, shift);
     map_square<TileMap>([&](int i, Lanes& lanes)
-                            ENGINE_INLINE_LAMBDA { load_lanes(m + i * stride + c, lanes); },
+                            ENGINE_INLINE_LAMBDA { load_lanes(from + i * m.stride, lanes); },
                         [&](int i, const Lanes& lanes) ENGINE_INLINE_LAMBDA {
                           if (pixels[i] == nullptr) return;
                           const Lanes sum = lanes + shift;
@@ -146,29 +153,46 @@ ENGINE_ALWAYS_INLINE void round_lanes(Lanes& lanes) {
   load_lanes(rounded, lanes);
 }
 
-// Filters [begin, end) of [out, 3, 3, in].
-template <bool kRotated, bool kRounded, class T>
-ENGINE_ALWAYS_INLINE void filters_loop(const T* w, std::int64_t in, std::int64_t begin,
-                                       std::int64_t end, float* u, std::int64_t stride) {
-  for (std::int64_t out = begin; out < end; ++out) {
-    for (std::int64_t c = 0; c < in; c += kLanes) {
-      const T* taps = w + out * 9 * in + c;
-      float* to = u + out * in + c;
-      map_square<FilterMap>(
-          [&](int i, Lanes& lanes) ENGINE_INLINE_LAMBDA {
-            load_lanes(taps + (kRotated ? 8 - i : i) * in, lanes);
-            if (kRounded) round_lanes(lanes);
-          },
-          [&](int i, const Lanes& lanes)
-              ENGINE_INLINE_LAMBDA { store_lanes(lanes, to + i * stride); });
+// Sixteen filters of a tap, for each of sixteen channels they read: element [from][to].
+template <class T>
+using TapBlock = T[kLanes][kLanes];
+
+// The taps of 16 x 16 filters at w, `out` and `in` innermost in turn.
+template <class T>
+ENGINE_ALWAYS_INLINE void transpose_taps(const T* w, std::int64_t in, TapBlock<T> (&taps)[9]) {
+  for (int to = 0; to < kLanes; ++to) {
+    for (int tap = 0; tap < 9; ++tap) {
+      for (int from = 0; from < kLanes; ++from) taps[tap][from][to] = w[(to * 9 + tap) * in + from];
     }
   }
 }
 
-#define ENGINE_READ_SQUARE(name, Map, T)                                                      \
-  ENGINE_CPU_CLONES void name(const Pixels<const T>& pixels, std::int64_t channels, float* v, \
-                              std::int64_t stride) {                                          \
-    read_square<Map, T>(pixels, channels, v, stride);                                         \
+// Columns [to, to + 16) of u [36][from, to].
+template <bool kBackward, bool kRounded, class T>
+ENGINE_ALWAYS_INLINE void read_columns(const Filters& filters, const T* w, std::int64_t to,
+                                       const Positions& u) {
+  for (std::int64_t first = 0; first < filters.from(); first += kLanes) {
+    TapBlock<T> block[9];
+    if (!kBackward) transpose_taps(w + to * 9 * filters.in + first, filters.in, block);
+    for (std::int64_t i = 0; i < kLanes; ++i) {
+      const T* taps = kBackward ? w + (first + i) * 9 * filters.in + to : &block[0][i][0];
+      const std::int64_t tap_stride = kBackward ? filters.in : kLanes * kLanes;
+      float* row = at_channel(u, first + i, to);
+      map_square<FilterMap>(
+          [&](int tap, Lanes& lanes) ENGINE_INLINE_LAMBDA {
+            load_lanes(taps + (kBackward ? 8 - tap : tap) * tap_stride, lanes);
+            if (kRounded) round_lanes(lanes);
+          },
+          [&](int position, const Lanes& lanes)
+              ENGINE_INLINE_LAMBDA { store_lanes(lanes, row + position * u.stride); });
+    }
+  }
+}
+
+#define ENGINE_READ_SQUARE(name, Map, T)                                            \
+  ENGINE_CPU_CLONES void name(const Pixels<const T>& pixels, std::int64_t channels, \
+                              const Positions& v, std::int64_t row) {               \
+    read_square<Map, T>(pixels, channels, v, row);                                  \
   }
 ENGINE_READ_SQUARE(read_patch_f32, PatchMap, float)
 ENGINE_READ_SQUARE(read_patch_bf16, PatchMap, BFloat16)
@@ -176,10 +200,10 @@ ENGINE_READ_SQUARE(read_tile_f32, TileGradientMap, float)
 ENGINE_READ_SQUARE(read_tile_bf16, TileGradientMap, BFloat16)
 #undef ENGINE_READ_SQUARE
 
-#define ENGINE_WRITE_SQUARE(name, relu, T)                                            \
-  ENGINE_CPU_CLONES void name(const float* m, std::int64_t stride, const float* bias, \
-                              std::int64_t channels, const Pixels<T>& pixels) {       \
-    write_square<relu, T>(m, stride, bias, channels, pixels);                         \
+#define ENGINE_WRITE_SQUARE(name, relu, T)                                             \
+  ENGINE_CPU_CLONES void name(const Positions& m, std::int64_t row, const float* bias, \
+                              std::int64_t channels, const Pixels<T>& pixels) {        \
+    write_square<relu, T>(m, row, bias, channels, pixels);                             \
   }
 ENGINE_WRITE_SQUARE(write_tile_f32, false, float)
 ENGINE_WRITE_SQUARE(write_tile_f32_relu, true, float)
@@ -187,27 +211,28 @@ ENGINE_WRITE_SQUARE(write_tile_bf16, false, BFloat16)
 ENGINE_WRITE_SQUARE(write_tile_bf16_relu, true, BFloat16)
 #undef ENGINE_WRITE_SQUARE
 
-#define ENGINE_FILTERS(name, rotated, rounded, T)                                                \
-  ENGINE_CPU_CLONES void name(const T* w, std::int64_t in, std::int64_t begin, std::int64_t end, \
-                              float* u, std::int64_t stride) {                                   \
-    filters_loop<rotated, rounded, T>(w, in, begin, end, u, stride);                             \
+#define ENGINE_READ_COLUMNS(name, backward, rounded, T)                            \
+  ENGINE_CPU_CLONES void name(const Filters& filters, const T* w, std::int64_t to, \
+                              const Positions& u) {                                \
+    read_columns<backward, rounded, T>(filters, w, to, u);                         \
   }
-ENGINE_FILTERS(filters_f32, false, false, float)
-ENGINE_FILTERS(filters_f32_rounded, false, true, float)
-ENGINE_FILTERS(filters_bf16, false, false, BFloat16)
-ENGINE_FILTERS(rotated_filters_f32, true, false, float)
-ENGINE_FILTERS(rotated_filters_f32_rounded, true, true, float)
-ENGINE_FILTERS(rotated_filters_bf16, true, false, BFloat16)
-#undef ENGINE_FILTERS
+ENGINE_READ_COLUMNS(read_filters_f32, false, false, float)
+ENGINE_READ_COLUMNS(read_filters_f32_rounded, false, true, float)
+ENGINE_READ_COLUMNS(read_filters_bf16, false, false, BFloat16)
+ENGINE_READ_COLUMNS(read_backward_f32, true, false, float)
+ENGINE_READ_COLUMNS(read_backward_f32_rounded, true, true, float)
+ENGINE_READ_COLUMNS(read_backward_bf16, true, false, BFloat16)
+#undef ENGINE_READ_COLUMNS
 
-ENGINE_CPU_CLONES void filter_gradients(const float* du, std::int64_t stride, std::int64_t in,
-                                        std::int64_t begin, std::int64_t end, float* dw) {
-  for (std::int64_t out = begin; out < end; ++out) {
+ENGINE_CPU_CLONES void filter_gradients(const Positions& du, Range out, std::int64_t in,
+                                        float* dw) {
+  for (std::int64_t row = out.begin; row < out.end; ++row) {
     for (std::int64_t c = 0; c < in; c += kLanes) {
-      const float* from = du + out * in + c;
-      float* taps = dw + out * 9 * in + c;
+      const float* from = at_channel(du, row, c);
+      float* taps = dw + row * 9 * in + c;
       map_square<FilterGradientMap>(
-          [&](int i, Lanes& lanes) ENGINE_INLINE_LAMBDA { load_lanes(from + i * stride, lanes); },
+          [&](int i, Lanes& lanes)
+              ENGINE_INLINE_LAMBDA { load_lanes(from + i * du.stride, lanes); },
           [&](int i, const Lanes& lanes)
               ENGINE_INLINE_LAMBDA { store_lanes(lanes, taps + i * in); });
     }
@@ -237,95 +262,93 @@ Pixels<T> pixels_of(const Tiling& t, T* images, std::int64_t tile, T* outside) {
 }
 
 template <class T>
-using ReadSquare = void (*)(const Pixels<const T>&, std::int64_t, float*, std::int64_t);
+using ReadSquare = void (*)(const Pixels<const T>&, std::int64_t, const Positions&, std::int64_t);
 
 template <int kSide, class T>
-void read_squares(const Stream& stream, const Tiling& t, const void* images, TileRange tiles,
-                  const Positions& v, ReadSquare<T> read) {
+void read_squares(const Tiling& t, const void* images, Range tiles, const Positions& v,
+                  ReadSquare<T> read) {
   const T* from = static_cast<const T*>(images);
   const T* zeros = static_cast<const T*>(t.zeros);
-  parallel_for(stream, tiles.end - tiles.begin, kPositions * t.channels,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   read(pixels_of<kSide>(t, from, tiles.begin + i, zeros), t.channels,
-                        v.data + i * t.channels, v.stride);
-                 }
-               });
+  for (std::int64_t i = 0; i < tiles.count(); ++i) {
+    read(pixels_of<kSide>(t, from, tiles.begin + i, zeros), t.channels, v, i);
+  }
 }
 
 template <class T>
-using WriteSquare = void (*)(const float*, std::int64_t, const float*, std::int64_t,
+using WriteSquare = void (*)(const Positions&, std::int64_t, const float*, std::int64_t,
                              const Pixels<T>&);
 
 template <class T>
-void write_squares(const Stream& stream, const Tiling& t, void* images, TileRange tiles,
-                   const Positions& m, const float* bias, WriteSquare<T> write) {
-  T* to = static_cast<T*>(images);
-  parallel_for(stream, tiles.end - tiles.begin, kPositions * t.channels,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   write(m.data + i * t.channels, m.stride, bias, t.channels,
-                         pixels_of<kTile, T>(t, to, tiles.begin + i, nullptr));
-                 }
-               });
+void write_squares(const Tiling& t, Range tiles, Range channels, const Positions& m,
+                   const float* bias, WriteSquare<T> write, void* images) {
+  T* to = static_cast<T*>(images) + channels.begin;
+  for (std::int64_t i = 0; i < tiles.count(); ++i) {
+    write(m, i, bias, channels.count(), pixels_of<kTile, T>(t, to, tiles.begin + i, nullptr));
+  }
+}
+
+template <class T>
+void read_panels(const Filters& filters, const T* w, Range panels, const Positions& u,
+                 void (*read)(const Filters&, const T*, std::int64_t, const Positions&)) {
+  const std::int64_t end = panels.end * kPanel;
+  for (std::int64_t to = panels.begin * kPanel; to < std::min(end, filters.to()); to += kLanes) {
+    read(filters, w, to, u);
+  }
+  if (end <= filters.to()) return;
+  for (std::int64_t position = 0; position < kPositions; ++position) {
+    for (std::int64_t row = 0; row < filters.from(); ++row) {
+      std::fill_n(at_channel(u, row, filters.to()) + position * u.stride, kLanes, 0.0f);
+    }
+  }
 }
 
 }  // namespace
 
-void read_patches(const Stream& stream, const Tiling& tiling, const void* images, TileRange tiles,
-                  const Positions& v) {
+void read_patches(const Tiling& tiling, const void* images, Range tiles, const Positions& v) {
   if (tiling.dtype == DType::f32) {
-    read_squares<kPatch, float>(stream, tiling, images, tiles, v, read_patch_f32);
+    read_squares<kPatch, float>(tiling, images, tiles, v, read_patch_f32);
   } else {
-    read_squares<kPatch, BFloat16>(stream, tiling, images, tiles, v, read_patch_bf16);
+    read_squares<kPatch, BFloat16>(tiling, images, tiles, v, read_patch_bf16);
   }
 }
 
-void read_tiles(const Stream& stream, const Tiling& tiling, const void* images, TileRange tiles,
-                const Positions& v) {
+void read_tiles(const Tiling& tiling, const void* images, Range tiles, const Positions& v) {
   if (tiling.dtype == DType::f32) {
-    read_squares<kTile, float>(stream, tiling, images, tiles, v, read_tile_f32);
+    read_squares<kTile, float>(tiling, images, tiles, v, read_tile_f32);
   } else {
-    read_squares<kTile, BFloat16>(stream, tiling, images, tiles, v, read_tile_bf16);
+    read_squares<kTile, BFloat16>(tiling, images, tiles, v, read_tile_bf16);
   }
 }
 
-void write_tiles(const Stream& stream, const Tiling& tiling, TileRange tiles, const Positions& m,
+void write_tiles(const Tiling& tiling, Range tiles, Range channels, const Positions& m,
                  const float* bias, Activation activation, void* images) {
   const bool relu = activation == Activation::relu;
-  if (bias == nullptr) bias = static_cast<const float*>(tiling.zeros);
+  bias = bias == nullptr ? static_cast<const float*>(tiling.zeros) : bias + channels.begin;
   if (tiling.dtype == DType::f32) {
-    write_squares<float>(stream, tiling, images, tiles, m, bias,
-                         relu ? write_tile_f32_relu : write_tile_f32);
+    write_squares<float>(tiling, tiles, channels, m, bias,
+                         relu ? write_tile_f32_relu : write_tile_f32, images);
   } else {
-    write_squares<BFloat16>(stream, tiling, images, tiles, m, bias,
-                            relu ? write_tile_bf16_relu : write_tile_bf16);
+    write_squares<BFloat16>(tiling, tiles, channels, m, bias,
+                            relu ? write_tile_bf16_relu : write_tile_bf16, images);
   }
 }
 
-void read_filters(const Stream& stream, const Filters& filters, const void* w, const Positions& u) {
-  const bool rotated = filters.rotated;
-  const auto in_parallel = [&](const auto* taps, const auto& body) {
-    parallel_for(stream, filters.out, kPositions * filters.in,
-                 [&](std::int64_t begin, std::int64_t end) {
-                   body(taps, filters.in, begin, end, u.data, u.stride);
-                 });
-  };
+void read_filters(const Filters& filters, const void* w, Range panels, const Positions& u) {
+  const bool backward = filters.backward;
   if (filters.dtype == DType::bf16) {
-    in_parallel(static_cast<const BFloat16*>(w), rotated ? rotated_filters_bf16 : filters_bf16);
+    read_panels(filters, static_cast<const BFloat16*>(w), panels, u,
+                backward ? read_backward_bf16 : read_filters_bf16);
   } else if (filters.rounded) {
-    in_parallel(static_cast<const float*>(w),
-                rotated ? rotated_filters_f32_rounded : filters_f32_rounded);
+    read_panels(filters, static_cast<const float*>(w), panels, u,
+                backward ? read_backward_f32_rounded : read_filters_f32_rounded);
   } else {
-    in_parallel(static_cast<const float*>(w), rotated ? rotated_filters_f32 : filters_f32);
+    read_panels(filters, static_cast<const float*>(w), panels, u,
+                backward ? read_backward_f32 : read_filters_f32);
   }
 }
 
-void write_filter_gradients(const Stream& stream, const Positions& du, std::int64_t out,
-                            std::int64_t in, float* dw) {
-  parallel_for(stream, out, kPositions * in, [&](std::int64_t begin, std::int64_t end) {
-    filter_gradients(du.data, du.stride, in, begin, end, dw);
-  });
+void write_filter_gradients(const Positions& du, Range out, std::int64_t in, float* dw) {
+  filter_gradients(du, out, in, dw);
 }
 
 }  // namespace engine::cpu::winograd

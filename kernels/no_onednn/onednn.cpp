@@ -34,8 +34,5 @@ std::unique_ptr<Kernel> onednn_conv2d_backward_weights(const Conv2dProblem&,
 std::unique_ptr<Kernel> onednn_matmul(const MatmulProblem&, const PrepareContext&, bool) {
   refuse("matmul");
 }
-std::unique_ptr<Kernel> onednn_batched_product(const BatchedProduct&, const Device&) {
-  refuse("batched_product");
-}
 
 }  // namespace engine::cpu
