@@ -1,3 +1,5 @@
+#include <set>
+
 #include "conformance.h"
 #include "engine/kernels/cuda/ptx/atomic.h"
 #include "engine/kernels/cuda/ptx/mbarrier.h"
@@ -97,6 +99,37 @@ __global__ void cluster_kernel(int* out) {
 #endif
 }
 
+// Each block arrives at the next one's barrier, as often as that waits for: its rank and once more.
+// Of its own address as every block's it tells the distance to the one 16 bytes on.
+__global__ void address_in_block_kernel(int* is_over, std::uint32_t* addresses, int* distances) {
+#ifdef ENGINE_PTX_SM90
+  ENGINE_DYNAMIC_SHARED(std::uint64_t, barrier);
+  const std::uint32_t address = ptx::shared_address(barrier), rank = ptx::cluster_rank();
+  const std::uint32_t t = threadIdx.x, blocks = gridDim.x, next = (rank + 1) % blocks;
+  if (t == 0) {
+    ptx::mbarrier_init(address, rank + 1);
+    ptx::fence_mbarrier_init();
+  }
+  __syncwarp();  // the cluster's barrier takes whole warps
+  ptx::cluster_arrive();
+  ptx::cluster_wait();
+  if (t < next + 1) ptx::mbarrier_arrive_in_block(address, next);
+  __syncwarp();
+  ptx::cluster_arrive();
+  ptx::cluster_wait();
+  if (t < blocks) {
+    addresses[rank * blocks + t] = ptx::address_in_block(address, t);
+    distances[rank * blocks + t] = static_cast<int>(ptx::address_in_block(address + 16, t) -
+                                                    ptx::address_in_block(address, t));
+  }
+  if (t == 0) {
+    bool over = false;
+    for (int i = 0; i < 100 && !over; i++) over = ptx::mbarrier_try_wait(address, 0);
+    is_over[rank] = over;
+  }
+#endif
+}
+
 // Block 0 publishes its values by a flag, the last block reads them.
 __global__ void release_acquire_kernel(int* values, std::uint32_t* flag, int* out) {
   if (blockIdx.x == 0) {
@@ -179,6 +212,21 @@ ENGINE_CONFORMANCE(cluster_barriers, 90) {
   ENGINE_LAUNCH(cluster_kernel, {.grid = 4, .block = 32, .shared_bytes = 1024, .cluster = 4},
                 nullptr, out.data());
   result.expect_equal(out.values(), {0, 1, 2, 3});
+}
+
+ENGINE_CONFORMANCE(address_in_block, 90) {
+  const Array<int> is_over(4), distances(16);
+  const Array<std::uint32_t> addresses(16);
+  ENGINE_LAUNCH(address_in_block_kernel,
+                {.grid = 4, .block = 32, .shared_bytes = 1024, .cluster = 4}, nullptr,
+                is_over.data(), addresses.data(), distances.data());
+  result.expect_equal(is_over.values(), {1, 1, 1, 1});
+  result.expect_equal(distances.values(), std::vector<int>(16, 16));
+  const auto got = addresses.values();
+  for (int block = 0; block < 4; block++) {
+    const std::set<std::uint32_t> different(&got[block * 4], &got[block * 4] + 4);
+    result.expect(double(different.size()), 4, 0, block);
+  }
 }
 
 ENGINE_CONFORMANCE(release_acquire, 80) {

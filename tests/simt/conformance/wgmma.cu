@@ -89,6 +89,44 @@ __global__ void __launch_bounds__(128)
 #endif
 }
 
+// d[2][64][64] = a * b twice, in two groups; once the first one is done its a is overwritten.
+__global__ void __launch_bounds__(128)
+    wgmma_groups_kernel(const std::uint8_t* image, std::uint32_t bytes, Operand first_a,
+                        Operand second_a, Operand b, float* out) {
+#ifdef ENGINE_PTX_SM90
+  ENGINE_DYNAMIC_SHARED(std::uint8_t, shared);
+  for (std::uint32_t i = threadIdx.x; i < bytes; i += 128) shared[i] = image[i];
+  ptx::fence_proxy_async();
+  __syncthreads();
+  const std::uint32_t base = ptx::shared_address(shared);
+  const auto describe = [&](const Operand& operand) {
+    return ptx::wgmma_descriptor({base + operand.offset, operand.leading_bytes,
+                                  operand.stride_bytes, operand.swizzle_bytes});
+  };
+  float d[2][32];
+  ptx::wgmma_fence();
+  ptx::wgmma_m64n64k16_bf16(d[0], describe(first_a), describe(b), false);
+  ptx::wgmma_commit();
+  ptx::wgmma_m64n64k16_bf16(d[1], describe(second_a), describe(b), false);
+  ptx::wgmma_commit();
+  ptx::wgmma_wait<1>();
+  __syncthreads();
+  for (std::uint32_t i = threadIdx.x; i < 64 * 32; i += 128) shared[first_a.offset + i] = 0xff;
+  ptx::wgmma_wait_for(d[0]);
+  ptx::wgmma_wait_for(d[1]);
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+#pragma unroll
+  for (int j = 0; j < 8; j++) {
+    for (int i = 0; i < 4; i++) {
+      const int row = warp * 16 + lane / 4 + i / 2 * 8, column = j * 8 + lane % 4 * 2 + i % 2;
+      for (int group = 0; group < 2; group++) {
+        out[(group * 64 + row) * 64 + column] = d[group][j * 4 + i];
+      }
+    }
+  }
+#endif
+}
+
 // --- operands as bytes
 // -------------------------------------------------------------------------------
 
@@ -164,35 +202,42 @@ using bf16 = __nv_bfloat16;
 
 }  // namespace
 
+// Every width, type and place of A.
+#define ENGINE_WGMMA_CASES(n)                                \
+  ENGINE_CONFORMANCE(wgmma_bf16_n##n, 90) {                  \
+    check<bf16, n>(result, 128);                             \
+  }                                                          \
+  ENGINE_CONFORMANCE(wgmma_bf16_n##n##_a_in_registers, 90) { \
+    check<bf16, n, Form::kRegisters>(result, 128);           \
+  }                                                          \
+  ENGINE_CONFORMANCE(wgmma_f16_n##n, 90) {                   \
+    check<__half, n>(result, 128);                           \
+  }                                                          \
+  ENGINE_CONFORMANCE(wgmma_f16_n##n##_a_in_registers, 90) {  \
+    check<__half, n, Form::kRegisters>(result, 128);         \
+  }                                                          \
+  ENGINE_CONFORMANCE(wgmma_tf32_n##n, 90) {                  \
+    check<float, n>(result, 128);                            \
+  }
+ENGINE_WGMMA_CASES(32)
+ENGINE_WGMMA_CASES(64)
+ENGINE_WGMMA_CASES(96)
+ENGINE_WGMMA_CASES(128)
+ENGINE_WGMMA_CASES(192)
+ENGINE_WGMMA_CASES(256)
+#undef ENGINE_WGMMA_CASES
+
 ENGINE_CONFORMANCE(wgmma_bf16_n32_swizzle_32, 90) {
   check<bf16, 32>(result, 32);
 }
 ENGINE_CONFORMANCE(wgmma_bf16_n64_swizzle_64, 90) {
   check<bf16, 64>(result, 64);
 }
-ENGINE_CONFORMANCE(wgmma_bf16_n96_swizzle_128, 90) {
-  check<bf16, 96>(result, 128);
-}
-ENGINE_CONFORMANCE(wgmma_bf16_n128_swizzle_128, 90) {
-  check<bf16, 128>(result, 128);
-}
-ENGINE_CONFORMANCE(wgmma_bf16_n192_swizzle_128, 90) {
-  check<bf16, 192>(result, 128);
-}
-ENGINE_CONFORMANCE(wgmma_bf16_n256_swizzle_128, 90) {
-  check<bf16, 256>(result, 128);
-}
 ENGINE_CONFORMANCE(wgmma_bf16_n64_unswizzled, 90) {
   check<bf16, 64>(result, 0);
 }
-ENGINE_CONFORMANCE(wgmma_f16_n64_swizzle_128, 90) {
-  check<__half, 64>(result, 128);
-}
 ENGINE_CONFORMANCE(wgmma_f16_n256_unswizzled, 90) {
   check<__half, 256>(result, 0);
-}
-ENGINE_CONFORMANCE(wgmma_tf32_n64_swizzle_128, 90) {
-  check<float, 64>(result, 128);
 }
 ENGINE_CONFORMANCE(wgmma_tf32_n128_unswizzled, 90) {
   check<float, 128>(result, 0);
@@ -218,11 +263,29 @@ ENGINE_CONFORMANCE(wgmma_bf16_transposed_a_unswizzled, 90) {
 ENGINE_CONFORMANCE(wgmma_f16_both_transposed, 90) {
   check<__half, 128, Form::kTransposed, true>(result, 128);
 }
-ENGINE_CONFORMANCE(wgmma_bf16_a_in_registers, 90) {
-  check<bf16, 128, Form::kRegisters>(result, 128);
-}
 ENGINE_CONFORMANCE(wgmma_f16_a_in_registers_transposed_b, 90) {
   check<__half, 64, Form::kRegisters, true>(result, 128);
+}
+
+ENGINE_CONFORMANCE(wgmma_groups, 90) {
+  constexpr int kN = 64, kK = kDepth<bf16>;
+  const auto a = small_integers<bf16>(kM * kK, 1), b = small_integers<bf16>(kN * kK, 2);
+  std::vector<std::uint8_t> image;
+  const Operand first_a = lay_out(image, a, kM, kK, 0, true);
+  const Operand second_a = lay_out(image, a, kM, kK, 0, true);
+  const Operand operand_b = lay_out(image, b, kN, kK, 0, true);
+  const Array<std::uint8_t> device_image(image);
+  const Array<float> out(2 * kM * kN);
+  ENGINE_LAUNCH(wgmma_groups_kernel, {.block = 128, .shared_bytes = image.size()}, nullptr,
+                device_image.data(), static_cast<std::uint32_t>(image.size()), first_a, second_a,
+                operand_b, out.data());
+  const auto got = out.values();
+  for (std::size_t i = 0; i < got.size(); i++) {
+    const std::size_t row = i / kN % kM, column = i % kN;
+    double want = 0;
+    for (int k = 0; k < kK; k++) want += float(a[row * kK + k]) * float(b[column * kK + k]);
+    result.expect(got[i], want, 0, i);
+  }
 }
 
 }  // namespace engine::conformance
