@@ -31,3 +31,8 @@ function(engine_add_flags target)
     target_link_options(${target} PUBLIC -fsanitize=${engine_sanitizers})
   endif()
 endfunction()
+
+# For what runs once a command or once an epoch: a third less time to compile.
+function(engine_compile_quickly target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()

@@ -1,8 +1,6 @@
 #include <chrono>
 #include <cstdlib>
 
-#include <CLI/CLI.hpp>
-
 #include "engine/apps/cnn/commands.h"
 #include "engine/apps/run/unused_gpu.h"
 #include "engine/apps/run/versions.h"

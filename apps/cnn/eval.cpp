@@ -6,8 +6,6 @@
 #include <numeric>
 #include <optional>
 
-#include <CLI/CLI.hpp>
-
 #include "engine/apps/cnn/baseline_report.h"
 #include "engine/apps/cnn/commands.h"
 #include "engine/apps/cnn/predictor.h"
@@ -239,16 +237,16 @@ class EvalRun {
 
 Command eval_command() {
   auto flags = std::make_shared<EvalFlags>();
-  const auto add_flags = [flags](CLI::App& command) {
-    command.add_option("--model", flags->model, "run folder or model file")->required();
-    CLI::Option* data = command.add_option(
+  const auto add_flags = [flags](CommandFlags& command) {
+    command.add("--model", flags->model, "run folder or model file").required();
+    const Flag data = command.add(
         "--data", flags->data,
         "folder or archive of labelled pictures; default: the test part of the model's run");
     command
-        .add_option("--split", flags->split,
-                    "of --data: all, or shares such as 80/10/10, of which the test part is used")
-        ->needs(data);
-    command.add_flag("--no-baselines", flags->no_baselines, "do not compute the two baselines");
+        .add("--split", flags->split,
+             "of --data: all, or shares such as 80/10/10, of which the test part is used")
+        .needs(data);
+    command.add_switch("--no-baselines", flags->no_baselines, "do not compute the two baselines");
     add_device_flags(command, flags->device);
   };
   return {.name = "eval",

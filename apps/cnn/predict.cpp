@@ -3,8 +3,6 @@
 #include <filesystem>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "engine/apps/cnn/commands.h"
 #include "engine/apps/cnn/evaluation.h"
 #include "engine/apps/cnn/predictor.h"
@@ -142,12 +140,12 @@ class PredictRun {
 
 Command predict_command() {
   auto flags = std::make_shared<PredictFlags>();
-  const auto add_flags = [flags](CLI::App& command) {
-    command.add_option("--model", flags->model, "run folder or model file")->required();
-    command.add_option("files", flags->files, "pictures, or folders of pictures")->required();
-    command.add_option("--batch", flags->batch, "pictures at a time, where there are many")
-        ->check(CLI::Range(1, 65536))
-        ->capture_default_str();
+  const auto add_flags = [flags](CommandFlags& command) {
+    command.add("--model", flags->model, "run folder or model file").required();
+    command.add("files", flags->files, "pictures, or folders of pictures").required();
+    command.add("--batch", flags->batch, "pictures at a time, where there are many")
+        .range(1, 65536)
+        .show_default();
     add_device_flags(command, flags->device);
   };
   return {.name = "predict",

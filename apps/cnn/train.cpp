@@ -3,8 +3,6 @@
 #include <memory>
 #include <optional>
 
-#include <CLI/CLI.hpp>
-
 #include "engine/apps/cnn/baseline_report.h"
 #include "engine/apps/cnn/commands.h"
 #include "engine/apps/cnn/train_flags.h"
@@ -273,7 +271,7 @@ Command train_command() {
   auto flags = std::make_shared<TrainFlags>();
   return {.name = "train",
           .help = "Trains a network and writes a run folder with model, metrics and report.",
-          .add_flags = [flags](CLI::App& command) { add_train_flags(command, *flags); },
+          .add_flags = [flags](CommandFlags& command) { add_train_flags(command, *flags); },
           .run = [flags](Console& console) { TrainRun(console, *flags).run(); }};
 }
 

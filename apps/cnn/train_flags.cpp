@@ -3,8 +3,6 @@
 #include <filesystem>
 #include <optional>
 
-#include <CLI/CLI.hpp>
-
 #include "engine/apps/run/exit_codes.h"
 #include "engine/layers/models/registry.h"
 
@@ -29,55 +27,53 @@ void check_threshold(const std::string& text) {
 
 }  // namespace
 
-void add_train_flags(CLI::App& command, TrainFlags& flags) {
+void add_train_flags(CommandFlags& command, TrainFlags& flags) {
   TrainSettings& s = flags.settings;
   add_device_flags(command, s.device);
   add_training_flags(command, flags.training);
-  command.add_option("--network", s.network, "logistic mlp deep_mlp daynight lenet5 vgg_small")
-      ->group("Network");
-  command.add_option("--hidden", s.hidden, "units of the hidden layers: 256,128,64")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1 << 20))
-      ->group("Network");
-  command.add_option("--width", s.width_factor, "multiplies the filters of convolutions")
-      ->check(CLI::Range(1, 64))
-      ->group("Network");
-  command.add_option("--dropout", s.dropout, "share dropped before the last layer")
-      ->check(CLI::Range(0.0, 0.95))
-      ->group("Network");
-  command.add_option("--augment", s.augment, "of training pictures; by default as suits them")
-      ->check(CLI::IsMember({"auto", "none", "photos", "digits"}))
-      ->group("Training");
-  command.add_option("--weight-decay", s.weight_decay, "decoupled from the gradient")
-      ->check(CLI::Range(0.0, 1.0))
-      ->group("Training");
-  command.add_option("--folds", s.folds, "cross-validation with this many parts")
-      ->check(CLI::Range(2, 100))
-      ->group("Training");
+  command.add("--network", s.network, "logistic mlp deep_mlp daynight lenet5 vgg_small")
+      .group("Network");
+  command.add("--hidden", s.hidden, "units of the hidden layers: 256,128,64")
+      .separated_by(',')
+      .range(1, 1 << 20)
+      .group("Network");
+  command.add("--width", s.width_factor, "multiplies the filters of convolutions")
+      .range(1, 64)
+      .group("Network");
+  command.add("--dropout", s.dropout, "share dropped before the last layer")
+      .range(0.0, 0.95)
+      .group("Network");
+  command.add("--augment", s.augment, "of training pictures; by default as suits them")
+      .one_of({"auto", "none", "photos", "digits"})
+      .group("Training");
+  command.add("--weight-decay", s.weight_decay, "decoupled from the gradient")
+      .range(0.0, 1.0)
+      .group("Training");
+  command.add("--folds", s.folds, "cross-validation with this many parts")
+      .range(2, 100)
+      .group("Training");
   command
-      .add_option("--threshold", s.threshold,
-                  "two classes: probability from which it is the second, or auto")
-      ->capture_default_str()
-      ->group("Training");
-  command.add_flag("--no-baselines", flags.no_baselines, "do not compute the two baselines")
-      ->group("Training");
-  command.add_option("--size", flags.size, "pictures are brought to this size: 64 or 48x64")
-      ->group("Data");
-  CLI::Option* channels = command.add_option("--channels", s.channels, "1: grey, 3: colour")
-                              ->check(CLI::IsMember({1, 3}))
-                              ->group("Data");
-  CLI::Option* fit = command.add_option("--fit", s.fit, "how pictures come to that size")
-                         ->check(CLI::IsMember({"stretch", "crop", "letterbox"}))
-                         ->group("Data");
-  CLI::Option* items = command.add_option("--items", s.items, "how many built-in scenes to draw")
-                           ->check(CLI::Range(20, 1000000))
-                           ->group("Data");
-  CLI::Option* seed =
-      command.add_option("--scene-seed", s.scene_seed, "of the built-in scenes")->group("Data");
+      .add("--threshold", s.threshold,
+           "two classes: probability from which it is the second, or auto")
+      .show_default()
+      .group("Training");
+  command.add_switch("--no-baselines", flags.no_baselines, "do not compute the two baselines")
+      .group("Training");
+  command.add("--size", flags.size, "pictures are brought to this size: 64 or 48x64").group("Data");
+  const Flag channels =
+      command.add("--channels", s.channels, "1: grey, 3: colour").one_of({1, 3}).group("Data");
+  const Flag fit = command.add("--fit", s.fit, "how pictures come to that size")
+                       .one_of({"stretch", "crop", "letterbox"})
+                       .group("Data");
+  const Flag items = command.add("--items", s.items, "how many built-in scenes to draw")
+                         .range(20, 1000000)
+                         .group("Data");
+  const Flag seed =
+      command.add("--scene-seed", s.scene_seed, "of the built-in scenes").group("Data");
   add_run_flags(command, flags.run);
-  CLI::Option* data = command.get_option("--data");
-  for (CLI::Option* option : {items, seed}) option->excludes(data);
-  for (CLI::Option* option : {channels, fit}) option->needs(data);
+  const Flag data = command.find("--data");
+  for (Flag flag : {items, seed}) flag.excludes(data);
+  for (Flag flag : {channels, fit}) flag.needs(data);
 }
 
 TrainSettings settings_from_flags(const TrainFlags& flags) {

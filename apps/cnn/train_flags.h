@@ -14,7 +14,7 @@ struct TrainFlags {
   std::string size;
   bool no_baselines = false;
 };
-void add_train_flags(CLI::App& command, TrainFlags& flags);
+void add_train_flags(CommandFlags& command, TrainFlags& flags);
 
 // Throws UsageError for what no data could make right, IoError where --data is not there.
 TrainSettings settings_from_flags(const TrainFlags& flags);

@@ -4,12 +4,11 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <memory>
 #include <new>
-
-#include <CLI/CLI.hpp>
+#include <stdexcept>
 
 #include "engine/apps/run/exit_codes.h"
+#include "engine/apps/run/flags.h"
 #include "engine/apps/run/interrupt.h"
 #include "engine/apps/run/versions.h"
 #include "engine/core/errors.h"
@@ -17,22 +16,13 @@
 namespace engine::apps {
 namespace {
 
-void add_output_flags(CLI::App& command, OutputOptions& options) {
-  command.add_flag("--json", options.json, "print the result as one JSON object")->group("Output");
-  command.add_flag("-q,--quiet", options.quiet, "print nothing but the result and errors")
-      ->group("Output");
-  command.add_flag("-v,--verbose", options.verbosity, "print more (repeat for yet more)")
-      ->group("Output");
+void add_output_flags(CommandFlags& command, OutputOptions& options) {
+  command.add_switch("--json", options.json, "print the result as one JSON object").group("Output");
+  command.add_switch("-q,--quiet", options.quiet, "print nothing but the result and errors")
+      .group("Output");
+  command.add_counter("-v,--verbose", options.verbosity, "print more (repeat for yet more)")
+      .group("Output");
 }
-
-// Which flags exclude each other is told by the error; in the help it would bury the flags.
-class BriefFormatter : public CLI::Formatter {
- public:
-  std::string make_option_opts(const CLI::Option* option) const override {
-    std::string text = CLI::Formatter::make_option_opts(option);
-    return text.substr(0, text.find(" Excludes:"));
-  }
-};
 
 // The first line of an Error is for users, as are the consumers of memory that is out; condition
 // and place are for those who ask.
@@ -83,37 +73,25 @@ int run_command(const std::string& app, const Command& command, const OutputOpti
 int app_main(int argc, char** argv, const AppDescription& app,
              const std::vector<Command>& commands) {
   install_signal_handlers();
-  CLI::App parser(app.help, app.name);
-  parser.formatter(std::make_shared<BriefFormatter>());
-  parser.footer(app.examples);
-  parser.require_subcommand(1);
-  parser.set_version_flag(
-      "--version", [&] { return version_text(app.name); },
-      "what this program was built from and what it can use here");
+  FlagParser parser(
+      {.name = app.name, .help = app.help, .examples = app.examples, .version = version_text});
   OutputOptions output;
   for (const Command& command : commands) {
-    CLI::App* flags = parser.add_subcommand(command.name, command.help);
-    if (command.add_flags) command.add_flags(*flags);
-    add_output_flags(*flags, output);
+    CommandFlags flags = parser.add_command(command.name, command.help);
+    if (command.add_flags) command.add_flags(flags);
+    add_output_flags(flags, output);
   }
-  try {
-    parser.parse(argc, argv);
-  } catch (const CLI::Success& request) {  // --help, --version
-    parser.exit(request);
-    return std::fflush(stdout) == 0 && std::cout.flush() ? kExitOk : kExitFailure;
-  } catch (const CLI::ParseError& error) {
-    const auto chosen = parser.get_subcommands();
-    if (chosen.empty()) return refuse_command(argc, argv, app, commands);
-    const std::string name = app.name + " " + chosen.front()->get_name();
-    std::fprintf(stderr, "%s: %s (%s --help lists the flags)\n", name.c_str(), error.what(),
+  const FlagParser::Result parsed = parser.parse(argc, argv);
+  if (parsed.is_answered) return parsed.is_printed ? kExitOk : kExitFailure;
+  if (parsed.command.empty()) return refuse_command(argc, argv, app, commands);
+  if (!parsed.error.empty()) {
+    const std::string name = app.name + " " + parsed.command;
+    std::fprintf(stderr, "%s: %s (%s --help lists the flags)\n", name.c_str(), parsed.error.c_str(),
                  name.c_str());
-    return kExitUsage;
-  } catch (const UsageError& error) {
-    std::fprintf(stderr, "%s: %s\n", app.name.c_str(), error.what());
     return kExitUsage;
   }
   for (const Command& command : commands) {
-    if (parser.got_subcommand(command.name)) return run_command(app.name, command, output);
+    if (command.name == parsed.command) return run_command(app.name, command, output);
   }
   return kExitUsage;
 }

@@ -5,10 +5,7 @@
 #include <vector>
 
 #include "engine/apps/run/console.h"
-
-namespace CLI {
-class App;
-}
+#include "engine/apps/run/flags.h"
 
 namespace engine::apps {
 
@@ -16,7 +13,7 @@ namespace engine::apps {
 struct Command {
   std::string name;
   std::string help;
-  std::function<void(CLI::App& flags)> add_flags;
+  std::function<void(CommandFlags& command)> add_flags;
   std::function<void(Console& console)> run;
 };
 

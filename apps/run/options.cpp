@@ -2,8 +2,6 @@
 
 #include <charconv>
 
-#include <CLI/CLI.hpp>
-
 #include "engine/apps/run/exit_codes.h"
 
 namespace engine::apps {
@@ -42,55 +40,52 @@ DeviceOptions DeviceOptions::resolved(const Device& opened) const {
   return result;
 }
 
-void add_device_flags(CLI::App& command, DeviceOptions& options) {
-  command.add_option("--device", options.device, "auto, cpu, cuda or cuda:1")
-      ->capture_default_str()
-      ->group("Device");
-  command.add_option("--precision", options.precision, "auto, f32, tf32 or bf16")
-      ->check(CLI::IsMember({"auto", "f32", "tf32", "bf16"}))
-      ->capture_default_str()
-      ->group("Device");
-  command.add_option("--threads", options.threads, "CPU threads; 0: one per physical core")
-      ->check(CLI::Range(0, 1024))
-      ->group("Device");
+void add_device_flags(CommandFlags& command, DeviceOptions& options) {
+  command.add("--device", options.device, "auto, cpu, cuda or cuda:1")
+      .show_default()
+      .group("Device");
+  command.add("--precision", options.precision, "auto, f32, tf32 or bf16")
+      .one_of({"auto", "f32", "tf32", "bf16"})
+      .show_default()
+      .group("Device");
+  command.add("--threads", options.threads, "CPU threads; 0: one per physical core")
+      .range(0, 1024)
+      .group("Device");
 }
 
-void add_training_flags(CLI::App& command, TrainingOptions& options) {
-  command.add_option("--epochs", options.epochs, "passes over the training part")
-      ->check(CLI::Range(1, 1000000))
-      ->group("Training");
-  command.add_option("--batch", options.batch, "items a step")
-      ->check(CLI::Range(1, 65536))
-      ->group("Training");
-  command.add_option("--learning-rate", options.learning_rate, "peak of the schedule")
-      ->check(CLI::PositiveNumber)
-      ->group("Training");
-  command.add_option("--seed", options.seed, "of weights, shuffling, augmentation and split")
-      ->capture_default_str()
-      ->group("Training");
+void add_training_flags(CommandFlags& command, TrainingOptions& options) {
+  command.add("--epochs", options.epochs, "passes over the training part")
+      .range(1, 1000000)
+      .group("Training");
+  command.add("--batch", options.batch, "items a step").range(1, 65536).group("Training");
+  command.add("--learning-rate", options.learning_rate, "peak of the schedule")
+      .positive()
+      .group("Training");
+  command.add("--seed", options.seed, "of weights, shuffling, augmentation and split")
+      .show_default()
+      .group("Training");
   command
-      .add_option("--split", options.split,
-                  "train/validation/test shares, 80/10/10 unless the data has its own test part")
-      ->group("Training");
+      .add("--split", options.split,
+           "train/validation/test shares, 80/10/10 unless the data has its own test part")
+      .group("Training");
 }
 
-void add_run_flags(CLI::App& command, RunOptions& options) {
-  command.add_option("--data", options.data,
-                     "folder with a folder of pictures per class, or with IDX files; or an archive "
-                     "(.tar.gz, .tar, .zip)");
-  command.add_option("--out", options.out, "run folder, new or empty; default runs/...-NNN");
+void add_run_flags(CommandFlags& command, RunOptions& options) {
+  command.add("--data", options.data,
+              "folder with a folder of pictures per class, or with IDX files; or an archive "
+              "(.tar.gz, .tar, .zip)");
+  command.add("--out", options.out, "run folder, new or empty; default runs/...-NNN");
   add_resume_flag(command, options);
 }
 
-void add_resume_flag(CLI::App& command, RunOptions& options) {
-  const auto others = command.get_options(
-      [](const CLI::Option* option) { return option->get_name().rfind("--help", 0) != 0; });
-  CLI::Option* resume = command
-                            .add_option("--resume", options.resume,
-                                        "continue an unfinished run, the newest if none is named")
-                            ->expected(0, 1);
-  for (CLI::Option* option : others) resume->excludes(option);
-  command.parse_complete_callback([&options, resume] { options.is_resume = resume->count() > 0; });
+void add_resume_flag(CommandFlags& command, RunOptions& options) {
+  const std::vector<Flag> others = command.all();
+  Flag resume = command
+                    .add("--resume", options.resume,
+                         "continue an unfinished run, the newest if none is named")
+                    .optional_value();
+  for (const Flag& other : others) resume.excludes(other);
+  command.when_parsed([&options, resume] { options.is_resume = resume.is_given(); });
 }
 
 PictureSize parse_size(const std::string& text) {

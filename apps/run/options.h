@@ -4,12 +4,9 @@
 #include <optional>
 #include <string>
 
+#include "engine/apps/run/flags.h"
 #include "engine/core/device.h"
 #include "engine/core/passes.h"
-
-namespace CLI {
-class App;
-}
 
 namespace engine::apps {
 
@@ -26,7 +23,7 @@ struct DeviceOptions {
   // began.
   DeviceOptions resolved(const Device& device) const;
 };
-void add_device_flags(CLI::App& command, DeviceOptions& options);
+void add_device_flags(CommandFlags& command, DeviceOptions& options);
 
 struct RunOptions {
   std::string data;
@@ -35,10 +32,10 @@ struct RunOptions {
   bool is_resume = false;  // --resume was given
 };
 // --data, --out and --resume.
-void add_run_flags(CLI::App& command, RunOptions& options);
+void add_run_flags(CommandFlags& command, RunOptions& options);
 
 // --resume [FOLDER]. It excludes every flag and argument that was added before: call this last.
-void add_resume_flag(CLI::App& command, RunOptions& options);
+void add_resume_flag(CommandFlags& command, RunOptions& options);
 
 struct TrainingOptions {
   std::optional<int> epochs;
@@ -47,7 +44,7 @@ struct TrainingOptions {
   std::uint64_t seed = 1;
   std::string split;
 };
-void add_training_flags(CLI::App& command, TrainingOptions& options);
+void add_training_flags(CommandFlags& command, TrainingOptions& options);
 
 // "64" or "64x48" (height x width). Throws UsageError unless both are in 1..16384.
 struct PictureSize {

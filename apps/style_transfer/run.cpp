@@ -1,7 +1,5 @@
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "engine/apps/run/exit_codes.h"
 #include "engine/apps/style_transfer/commands.h"
 #include "engine/apps/style_transfer/pictures.h"
@@ -15,89 +13,82 @@ struct RunFlags {
   RunOptions run;
 };
 
-void add_picture_flags(CLI::App& command, StyleSettings& s) {
-  command.add_option("content", s.content, "picture, scene:N or pattern:NAME");
-  command.add_option("styles", s.styles, "pictures, scene:N or pattern:NAME");
-  command.add_option("-o,--output", s.output, "the result, .png or .jpg");
-  command.add_option("--size", s.size, "pixels of the longer side")
-      ->check(CLI::Range(16, 8192))
-      ->capture_default_str();
-  command.add_option("--iterations", s.iterations, "over all scales")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
+void add_picture_flags(CommandFlags& command, StyleSettings& s) {
+  command.add("content", s.content, "picture, scene:N or pattern:NAME");
+  command.add("styles", s.styles, "pictures, scene:N or pattern:NAME");
+  command.add("-o,--output", s.output, "the result, .png or .jpg");
+  command.add("--size", s.size, "pixels of the longer side").range(16, 8192).show_default();
+  command.add("--iterations", s.iterations, "over all scales").range(1, 1000000).show_default();
   command
-      .add_option("--scales", s.scales,
-                  "coarse to fine, each half the next; default: down to 256 pixels, at most 3")
-      ->check(CLI::Range(1, 6));
-  command.add_option("--init", s.init, "content, noise or a picture")->capture_default_str();
-  command.add_option("--seed", s.seed, "of the noise")->capture_default_str();
-  command.add_option("--colors", s.colors, "style, content (its chroma) or matched")
-      ->check(CLI::IsMember({"style", "content", "matched"}))
-      ->capture_default_str();
-  command.add_option("--preview", s.preview, "iterations between previews")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
+      .add("--scales", s.scales,
+           "coarse to fine, each half the next; default: down to 256 pixels, at most 3")
+      .range(1, 6);
+  command.add("--init", s.init, "content, noise or a picture").show_default();
+  command.add("--seed", s.seed, "of the noise").show_default();
+  command.add("--colors", s.colors, "style, content (its chroma) or matched")
+      .one_of({"style", "content", "matched"})
+      .show_default();
+  command.add("--preview", s.preview, "iterations between previews")
+      .range(1, 1000000)
+      .show_default();
 }
 
-void add_loss_flags(CLI::App& command, StyleSettings& s) {
-  command.add_option("--style-weights", s.style_weights, "shares of several styles: 2,1")
-      ->delimiter(',')
-      ->check(CLI::PositiveNumber)
-      ->group("Loss");
-  command.add_option("--style-scale", s.style_scale, "size of the styles, 1: as the result")
-      ->check(CLI::Range(0.1, 4.0))
-      ->group("Loss");
+void add_loss_flags(CommandFlags& command, StyleSettings& s) {
+  command.add("--style-weights", s.style_weights, "shares of several styles: 2,1")
+      .separated_by(',')
+      .positive()
+      .group("Loss");
+  command.add("--style-scale", s.style_scale, "size of the styles, 1: as the result")
+      .range(0.1, 4.0)
+      .group("Loss");
   command
-      .add_option("--content-layers", s.content_layers,
-                  "whose activations are kept: conv4_2 or conv4_2:0.5,conv5_1; default: the "
-                  "encoder's")
-      ->group("Loss");
+      .add("--content-layers", s.content_layers,
+           "whose activations are kept: conv4_2 or conv4_2:0.5,conv5_1; default: the "
+           "encoder's")
+      .group("Loss");
   command
-      .add_option("--style-layers", s.style_layers,
-                  "whose Gram matrices are matched: conv1_1:2,conv2_1; default: the encoder's")
-      ->group("Loss");
+      .add("--style-layers", s.style_layers,
+           "whose Gram matrices are matched: conv1_1:2,conv2_1; default: the encoder's")
+      .group("Loss");
   command
-      .add_option("--content-weight", s.content_weight,
-                  "how much the content's shapes count beside the style")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str()
-      ->group("Loss");
-  command
-      .add_option("--style-weight", s.style_weight,
-                  "how much the style counts; default: the encoder's")
-      ->check(CLI::NonNegativeNumber)
-      ->group("Loss");
-  command
-      .add_option("--variation-weight", s.variation_weight, "smoothness; default: the encoder's")
-      ->check(CLI::NonNegativeNumber)
-      ->group("Loss");
+      .add("--content-weight", s.content_weight,
+           "how much the content's shapes count beside the style")
+      .not_negative()
+      .show_default()
+      .group("Loss");
+  command.add("--style-weight", s.style_weight, "how much the style counts; default: the encoder's")
+      .not_negative()
+      .group("Loss");
+  command.add("--variation-weight", s.variation_weight, "smoothness; default: the encoder's")
+      .not_negative()
+      .group("Loss");
 }
 
-void add_method_flags(CLI::App& command, StyleSettings& s) {
-  command.add_option("--weights", s.weights, "VGG-16 or VGG-19, see scripts/convert_vgg.py")
-      ->group("Encoder");
-  command.add_option("--pooling", s.pooling, "average or max")
-      ->check(CLI::IsMember({"average", "max"}))
-      ->capture_default_str()
-      ->group("Encoder");
-  command.add_option("--optimizer", s.optimizer, "adam, lbfgs, lbfgs-fixed or gd")
-      ->check(CLI::IsMember({"adam", "lbfgs", "lbfgs-fixed", "gd"}))
-      ->capture_default_str()
-      ->group("Optimizer");
-  command.add_option("--learning-rate", s.learning_rate, "default: as suits the optimizer")
-      ->check(CLI::PositiveNumber)
-      ->group("Optimizer");
-  command.add_option("--memory", s.memory_gib, "GiB that may be used; default: what is free")
-      ->check(CLI::PositiveNumber)
-      ->group("Device");
+void add_method_flags(CommandFlags& command, StyleSettings& s) {
+  command.add("--weights", s.weights, "VGG-16 or VGG-19, see scripts/convert_vgg.py")
+      .group("Encoder");
+  command.add("--pooling", s.pooling, "average or max")
+      .one_of({"average", "max"})
+      .show_default()
+      .group("Encoder");
+  command.add("--optimizer", s.optimizer, "adam, lbfgs, lbfgs-fixed or gd")
+      .one_of({"adam", "lbfgs", "lbfgs-fixed", "gd"})
+      .show_default()
+      .group("Optimizer");
+  command.add("--learning-rate", s.learning_rate, "default: as suits the optimizer")
+      .positive()
+      .group("Optimizer");
+  command.add("--memory", s.memory_gib, "GiB that may be used; default: what is free")
+      .positive()
+      .group("Device");
   add_device_flags(command, s.device);
 }
 
-void add_flags(CLI::App& command, RunFlags& flags) {
+void add_flags(CommandFlags& command, RunFlags& flags) {
   add_picture_flags(command, flags.settings);
   add_loss_flags(command, flags.settings);
   add_method_flags(command, flags.settings);
-  command.add_option("--out", flags.run.out, "run folder, new or empty; default runs/...-NNN");
+  command.add("--out", flags.run.out, "run folder, new or empty; default runs/...-NNN");
   add_resume_flag(command, flags.run);
 }
 
@@ -129,7 +120,7 @@ Command run_command() {
   auto flags = std::make_shared<RunFlags>();
   return {.name = "run",
           .help = "Optimises a picture: the content's shapes, the style's colours and strokes.",
-          .add_flags = [flags](CLI::App& command) { add_flags(command, *flags); },
+          .add_flags = [flags](CommandFlags& command) { add_flags(command, *flags); },
           .run =
               [flags](Console& console) {
                 const bool is_resume = flags->run.is_resume;
