@@ -32,7 +32,8 @@ const Case kCases[] = {{"one_channel", {1, 3, 5, 1}, 1},
                        {"batch", {3, 4, 2, 8}, 2},
                        {"matrix", {33, 17}, 1},
                        {"wide", {1, 3, 4, 130}, 0.01f},
-                       {"many_rows", {1, 96, 70, 16}, 1e-3f}};
+                       {"rows_of_many_parts", {1, 48, 35, 16}, 4e-3f}};
+const Case kLargeCases[] = {{"many_rows", {1, 96, 70, 16}, 1e-3f}};
 
 class Gram : public DeviceTest<Case> {
  protected:
@@ -42,6 +43,7 @@ class Gram : public DeviceTest<Case> {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Shapes, Gram, on_devices(kCases), device_case_name);
+INSTANTIATE_TEST_SUITE_P(LargeShapes, Gram, on_cpu(kLargeCases), device_case_name);
 
 class GramLimits : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, GramLimits, testing::ValuesIn(test_devices()), device_name);

@@ -52,9 +52,11 @@ function(engine_add_simt_executable name)
 endfunction()
 
 # engine_add_simt_test(name MODE fast|check KERNELS a.cu... TESTS a.cpp... [LIBRARIES ...])
-# The same with gtest; ctest knows its cases with the label simt.
+# The same with gtest; ctest knows its cases with the label simt. A case of more than 2 s of CPU time
+# fails (case_time.h).
 function(engine_add_simt_test name)
   engine_add_simt_executable(${name} ${ARGN} LIBRARIES GTest::gtest_main)
+  target_sources(${name} PRIVATE ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/case_time.cpp)
   target_compile_definitions(${name} PRIVATE
     ENGINE_SIMT_KERNELS="${CMAKE_CURRENT_SOURCE_DIR}/kernels")
   gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60

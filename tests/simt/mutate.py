@@ -223,7 +223,8 @@ class Program:
 
     def tests_of_mutants(self):
         """{id: [(seconds, test)], quick ones first}"""
-        run = subprocess.run([self.path], capture_output=True, text=True, cwd=self.build)
+        run = subprocess.run([self.path], capture_output=True, text=True, cwd=self.build,
+                             env={**os.environ, "ENGINE_SIMT_CASE_SECONDS": "0"})
         if run.returncode != 0:
             sys.exit(f"{self.path} fails without any mistake:\n{run.stdout[-2000:]}")
         tests = collections.defaultdict(list)
@@ -250,6 +251,7 @@ class Program:
                                   f"--gtest_filter={names}"], capture_output=True, cwd=self.build,
                                  timeout=20 + 10 * sum(seconds for seconds, _ in batch),
                                  env={**os.environ, "ENGINE_SIMT_QUIET": "1",
+                                      "ENGINE_SIMT_CASE_SECONDS": "0",
                                       "ENGINE_MUTANT": str(mutant.id)})
         except subprocess.TimeoutExpired:
             return True
