@@ -18,6 +18,10 @@ endif()
 
 function(engine_add_flags target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 12)
+    # Takes what a loop sets for unset where it cannot see that the loop runs.
+    target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
+  endif()
   if(ENGINE_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
