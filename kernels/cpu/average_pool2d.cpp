@@ -8,25 +8,26 @@
 namespace engine::cpu {
 namespace {
 
-float divisor_of(const Pool2dProblem& p, std::int64_t oh, std::int64_t ow) {
+// What the sum of a window is multiplied by: a division for each element would be the slowest part.
+float scale_of(const Pool2dProblem& p, std::int64_t oh, std::int64_t ow) {
   const PoolAxis v = vertical(p), h = horizontal(p);
   if (p.options.count_include_padding) {
-    return static_cast<float>(v.padded_extent(oh) * h.padded_extent(ow));
+    return 1.0f / static_cast<float>(v.padded_extent(oh) * h.padded_extent(ow));
   }
   const Span rows = v.inside(oh), columns = h.inside(ow);
-  return static_cast<float>((rows.end - rows.begin) * (columns.end - columns.begin));
+  return 1.0f / static_cast<float>((rows.end - rows.begin) * (columns.end - columns.begin));
 }
 
 template <class T>
-ENGINE_ALWAYS_INLINE void add_scaled(const T* x, float divisor, std::int64_t count, float* sum) {
+ENGINE_ALWAYS_INLINE void add_scaled(const T* x, float scale, std::int64_t count, float* sum) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) sum[i] += load(x[i]) / divisor;
+  for (std::int64_t i = 0; i < count; ++i) sum[i] += scale * load(x[i]);
 }
 
 template <class T>
-ENGINE_ALWAYS_INLINE void store_scaled(const float* sum, float divisor, std::int64_t count, T* y) {
+ENGINE_ALWAYS_INLINE void store_scaled(const float* sum, float scale, std::int64_t count, T* y) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] = store<T>(sum[i] / divisor);
+  for (std::int64_t i = 0; i < count; ++i) y[i] = store<T>(sum[i] * scale);
 }
 
 template <class T>
@@ -37,7 +38,7 @@ ENGINE_ALWAYS_INLINE void average_row(const Pool2dProblem& p, std::int64_t row, 
   const Span rows = v.inside(oh);
   for (std::int64_t ow = 0; ow < p.ow; ++ow) {
     const Span columns = h.inside(ow);
-    const float divisor = divisor_of(p, oh, ow);
+    const float scale = scale_of(p, oh, ow);
     for (std::int64_t c = 0; c < p.c; c += kChannelBlock) {
       const std::int64_t channels = std::min(kChannelBlock, p.c - c);
       float sum[kChannelBlock];
@@ -47,7 +48,7 @@ ENGINE_ALWAYS_INLINE void average_row(const Pool2dProblem& p, std::int64_t row, 
           add_scaled(image + (ih * p.iw + iw) * p.c + c, 1.0f, channels, sum);
         }
       }
-      store_scaled(sum, divisor, channels, y + (row * p.ow + ow) * p.c + c);
+      store_scaled(sum, scale, channels, y + (row * p.ow + ow) * p.c + c);
     }
   }
 }
@@ -66,8 +67,7 @@ ENGINE_ALWAYS_INLINE void backward_row(const Pool2dProblem& p, std::int64_t row,
       std::fill_n(sum, channels, 0.0f);
       for (std::int64_t oh = rows.begin; oh < rows.end; ++oh) {
         for (std::int64_t ow = columns.begin; ow < columns.end; ++ow) {
-          add_scaled(dy + ((first + oh) * p.ow + ow) * p.c + c, divisor_of(p, oh, ow), channels,
-                     sum);
+          add_scaled(dy + ((first + oh) * p.ow + ow) * p.c + c, scale_of(p, oh, ow), channels, sum);
         }
       }
       store_scaled(sum, 1.0f, channels, dx + (row * p.iw + iw) * p.c + c);
