@@ -13,8 +13,14 @@ struct Gpu {
   int shared_kib = 164;
 };
 
+// Bytes of a GPU's memory.
+struct GpuMemory {
+  std::int64_t free = 0;  // for tensors of this process, with what it keeps of those that are gone
+  std::int64_t peak = 0;  // the most that its tensors have taken so far
+};
+
 // Both throw where the device is no CUDA device.
 Gpu gpu_of(const Device& device);
-std::int64_t free_bytes_of(const Device& device);  // of its memory, now
+GpuMemory gpu_memory_of(const Device& device);
 
 }  // namespace engine

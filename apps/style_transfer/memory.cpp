@@ -159,6 +159,10 @@ std::int64_t group_room(const std::filesystem::path& folder) {
                    : std::numeric_limits<std::int64_t>::max();
 }
 
+std::int64_t peak_bytes(const Device& device) {
+  return device.is_cpu() ? peak_resident_bytes() : gpu_memory_of(device).peak;
+}
+
 void return_freed_memory() {
 #ifdef M_MMAP_THRESHOLD
   // Set, the threshold no longer grows with what is freed.
@@ -188,7 +192,7 @@ MemoryCheck check_memory(const StyleSettings& settings, const StyleInputs& input
   if (device.is_cpu()) check.planned = std::max(check.planned, peak_resident_bytes());
   check.room = settings.memory_gib > 0 ? static_cast<std::int64_t>(settings.memory_gib * kGibibyte)
                : device.is_cpu()       ? resident_bytes() + available_bytes()
-                                       : free_bytes_of(device);
+                                       : gpu_memory_of(device).free;
   if (check.planned <= check.room) return check;
   throw OutOfMemory(join("--size ", size, " needs ", gibibytes(check.planned), " of memory on ",
                          device, ", ", gibibytes(check.room), " may be used; ",

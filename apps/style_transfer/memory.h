@@ -9,9 +9,10 @@
 namespace engine::apps::style_transfer {
 
 // Bytes. 0 where the system does not say.
-std::int64_t resident_bytes();       // of this process now
-std::int64_t peak_resident_bytes();  // the most that it has had
-std::int64_t available_bytes();      // what it may take before the machine swaps or a limit is hit
+std::int64_t resident_bytes();                  // of this process now
+std::int64_t peak_resident_bytes();             // the most that it has had
+std::int64_t peak_bytes(const Device& device);  // that, or what its tensors took of a GPU
+std::int64_t available_bytes();  // what it may take before the machine swaps or a limit is hit
 // What a control group still allows, by the files in its folder: pages of files that can be dropped
 // count as free. The largest number where it has no limit.
 std::int64_t group_room(const std::filesystem::path& folder);

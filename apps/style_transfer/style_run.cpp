@@ -252,7 +252,7 @@ class StyleRun {
     StyleReport page = report(image, last.at("iteration").get<std::int64_t>());
     page.is_finished = true;
     folder_->write_text("report.html", style_report(page));
-    const double peak = in_gibibytes(peak_resident_bytes());
+    const double peak = in_gibibytes(peak_bytes(settings_.device.open()));
     const double per_iteration = seconds_per_iteration(log_->rows(), scales_.back().size);
     const nlohmann::json result = {{"app", "style_transfer"},
                                    {"output", settings_.output},

@@ -147,6 +147,22 @@ class CudaBackend final : public Backend {
                 ", ", properties.totalGlobalMem >> 20, " MiB");
   }
 
+  GpuMemory memory(int index) {
+    const DeviceGuard guard(index);
+    std::size_t free_bytes = 0, total_bytes = 0;
+    ENGINE_CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
+    const cudaMemPool_t pool = pool_of(index);
+    const auto attribute = [&](cudaMemPoolAttr which) {
+      std::uint64_t bytes = 0;
+      ENGINE_CUDA_CHECK(cudaMemPoolGetAttribute(pool, which, &bytes));
+      return static_cast<std::int64_t>(bytes);
+    };
+    const std::int64_t kept =
+        attribute(cudaMemPoolAttrReservedMemCurrent) - attribute(cudaMemPoolAttrUsedMemCurrent);
+    return {.free = static_cast<std::int64_t>(free_bytes) + kept,
+            .peak = attribute(cudaMemPoolAttrUsedMemHigh)};
+  }
+
  private:
   cudaMemPool_t pool_of(int index) {
     const std::lock_guard lock(mutex_);
@@ -209,12 +225,16 @@ class CudaBackend final : public Backend {
   std::map<int, cudaMemPool_t> pools_;  // they live as long as the process
 };
 
+CudaBackend& cuda_backend_itself() {
+  // Never destroyed: static objects may free memory when the process ends.
+  static CudaBackend* const backend = new CudaBackend;
+  return *backend;
+}
+
 }  // namespace
 
 Backend* cuda_backend() {
-  // Never destroyed: static objects may free memory when the process ends.
-  static CudaBackend* const backend = new CudaBackend;
-  return backend;
+  return &cuda_backend_itself();
 }
 
 int cuda_device_count() {
@@ -240,12 +260,9 @@ Gpu gpu_of(const Device& device) {
           .shared_kib = attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor) / 1024};
 }
 
-std::int64_t free_bytes_of(const Device& device) {
+GpuMemory gpu_memory_of(const Device& device) {
   ENGINE_CHECK(device.is_cuda(), device, " is no GPU");
-  const DeviceGuard guard(device.index());
-  std::size_t free_bytes = 0, total_bytes = 0;
-  ENGINE_CUDA_CHECK(cudaMemGetInfo(&free_bytes, &total_bytes));
-  return static_cast<std::int64_t>(free_bytes);
+  return cuda_backend_itself().memory(device.index());
 }
 
 std::string cuda_problem() {

@@ -15,7 +15,7 @@ int cuda_device_count() {
 Gpu gpu_of(const Device& device) {
   throw InvalidArgument(join(device, " is no GPU: this library was built without CUDA"));
 }
-std::int64_t free_bytes_of(const Device& device) {
+GpuMemory gpu_memory_of(const Device& device) {
   throw InvalidArgument(join(device, " is no GPU: this library was built without CUDA"));
 }
 

@@ -186,8 +186,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   return cudaSuccess;
 }
 
-// Every allocation is made on its own, so a pool holds nothing; its handle is its device's number
-// plus one.
+// Every allocation is made on its own, so a pool keeps nothing of what was freed; its handle is its
+// device's number plus one, and what is on the device counts as its own.
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
   if (const cudaError_t error = planned_failure("cudaMemPoolCreate")) return error;
   *pool = reinterpret_cast<cudaMemPool_t>(static_cast<std::intptr_t>(properties->location.id + 1));
@@ -195,6 +195,22 @@ cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* prope
 }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
   return cudaSuccess;
+}
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr which, void* value) {
+  const DeviceBytes bytes =
+      device_bytes(static_cast<int>(reinterpret_cast<std::intptr_t>(pool)) - 1);
+  switch (which) {
+    case cudaMemPoolAttrReservedMemCurrent:
+    case cudaMemPoolAttrUsedMemCurrent:
+      *static_cast<std::uint64_t*>(value) = bytes.live;
+      return cudaSuccess;
+    case cudaMemPoolAttrReservedMemHigh:
+    case cudaMemPoolAttrUsedMemHigh:
+      *static_cast<std::uint64_t*>(value) = bytes.peak;
+      return cudaSuccess;
+    default:
+      return returned(cudaErrorInvalidValue);
+  }
 }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) {
   return cudaSuccess;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -23,7 +24,7 @@ struct Heap {
   std::vector<std::uint32_t> page_owner = std::vector<std::uint32_t>(kDeviceHeapBytes / kPage);
   std::vector<Allocation> allocations{Allocation{}};  // 0: nobody
   std::set<std::uint32_t> live;
-  std::size_t live_bytes = 0;
+  std::map<int, DeviceBytes> bytes_of;
 
   Heap() {
     void* p = mmap(nullptr, kDeviceHeapBytes, PROT_NONE,
@@ -96,7 +97,9 @@ void* heap_allocate(std::size_t bytes, int device) {
   h.allocations.push_back({start, bytes, true, device});
   h.live.insert(id);
   std::fill_n(h.page_owner.begin() + (base - h.low) / kPage, count, id);
-  h.live_bytes += bytes;
+  DeviceBytes& total = h.bytes_of[device];
+  total.live += bytes;
+  total.peak = std::max(total.peak, total.live);
   return start;
 }
 
@@ -109,7 +112,7 @@ bool heap_free(void* p) {
   check_canary(allocation);
   allocation.live = false;
   h.live.erase(id);
-  h.live_bytes -= allocation.bytes;
+  h.bytes_of[allocation.device].live -= allocation.bytes;
   const std::size_t mapped = pages(allocation.bytes) * kPage;
   char* const base = first_page(allocation);
   mprotect(base, mapped, PROT_NONE);
@@ -137,7 +140,12 @@ void check_canaries() {
 }
 
 std::size_t live_device_bytes() {
-  return heap().live_bytes;
+  std::size_t bytes = 0;
+  for (const auto& [device, of_device] : heap().bytes_of) bytes += of_device.live;
+  return bytes;
+}
+DeviceBytes device_bytes(int device) {
+  return heap().bytes_of[device];
 }
 
 ShadowCell* device_shadow() {

@@ -18,6 +18,11 @@ struct Allocation {
 void* heap_allocate(std::size_t bytes, int device);
 bool heap_free(void* p);  // false: not the start of a live allocation
 
+struct DeviceBytes {
+  std::size_t live = 0, peak = 0;
+};
+DeviceBytes device_bytes(int device);
+
 bool in_device_heap(const void* p);
 std::size_t device_heap_offset(const void* p);
 constexpr std::size_t kDeviceHeapBytes = std::size_t{16} << 30;
