@@ -182,8 +182,9 @@ def section(name, device, picture):
 INTRODUCTION = """# Results
 
 Made by `bench/report.py` from `bench/results/`; do not edit. How it is measured: `bench/README.md`. Times are
-medians with half the distance of the quartiles (~: not settled before they were taken); errors are the largest over the root mean square of the
-reference (in double, on a sample of the output where it is large).
+medians with half the distance of the quartiles (~: not settled before they were taken); errors are the largest over
+the root mean square of the reference (in double, on a sample of the output where it is large). Rates count the
+operations of the definition: Winograd's way, which needs a quarter of the products, may exceed the limit.
 """
 
 

@@ -9,7 +9,7 @@ CLASS_WORDS = {"narrow": "first layers and depthwise", "small_batch": "at most 3
                "large": "3x3 and 1x1, more images", "other": "other"}
 COLOURS = {"narrow": "#2f9e5b", "small_batch": "#3b6fd4", "large": "#d4622b", "other": "#777777"}
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 560, 80, 24, 56, 60
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 580, 80, 24, 76, 60
 
 
 class Axis:
@@ -59,7 +59,7 @@ def roof_lines(x, y, roofs, copy):
         path = (f"M{x.at(begin):.1f},{y.at(begin * copy):.1f} L{x.at(knee):.1f},{y.at(rate):.1f} "
                 f"L{WIDTH - RIGHT},{y.at(rate):.1f}")
         out.append(f'<path d="{path}" fill="none" stroke="black" stroke-width="1.5" clip-path="url(#plot)"/>'
-                   f'<text x="{WIDTH - RIGHT - 4}" y="{y.at(rate) - 6:.1f}" text-anchor="end">{dtype} products '
+                   f'<text x="{x.at(knee) - 10:.1f}" y="{y.at(rate) + 4:.1f}" text-anchor="end">{dtype} products '
                    f'{rate_words(rate)}</text>')
     return out
 
@@ -113,6 +113,6 @@ def legend(rows):
                    f'<text x="{at + 15}" y="42">{words}</text>')
         at += 32 + 7 * len(words)
     marks = ", ".join(MARKS[dtype] for dtype in DTYPES if any(row["dtype"] == dtype for row in rows))
-    out.append(f'<text x="{WIDTH - RIGHT}" y="42" text-anchor="end">{marks}; filled: engine'
+    out.append(f'<text x="{LEFT}" y="62">{marks}; filled: engine'
                + (f", hollow: {html.escape(peer)}" if peer else "") + "</text>")
     return out
