@@ -1,6 +1,6 @@
 # Builds the consumer's programs in WORK_DIR and runs them. MODE static: against BUILD_DIR's engine,
 # installed and then moved; MODE shared: with the engine as a shared library of its own project, then
-# against that library, installed and moved.
+# against that library, installed and moved; the same once more with CUDA=ON.
 function(run)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE result)
   if(NOT result EQUAL 0)
@@ -28,10 +28,21 @@ endfunction()
 
 if(MODE STREQUAL "static")
   install_and_move(${BUILD_DIR})
-else()
-  # The cheapest build that tells: it is about targets and symbols, not speed.
-  build_and_run(${WORK_DIR}/part -DENGINE_SOURCE_DIR=${SOURCE_DIR} -DBUILD_SHARED_LIBS=ON
-    -DENGINE_INSTALL=ON -DENGINE_CUDA=OFF -DCMAKE_CXX_FLAGS=-O0)
-  install_and_move(${WORK_DIR}/part)
+  build_and_run(${WORK_DIR}/build -DCMAKE_PREFIX_PATH=${WORK_DIR}/moved)
+  return()
 endif()
-build_and_run(${WORK_DIR}/build -DCMAKE_PREFIX_PATH=${WORK_DIR}/moved)
+# The cheapest builds that tell: it is about targets and symbols, not speed. The second one compiles
+# the kernels and what else knows of CUDA.
+set(without_cuda -DENGINE_CUDA=OFF)
+set(with_cuda -DENGINE_CUDA=ON -DENGINE_CUDA_ARCHITECTURES=80
+  "-DCMAKE_CUDA_FLAGS=-Xcicc -O0 -Xptxas -O0 -Xcompiler -O0")
+set(builds without_cuda)
+if(CUDA)
+  list(APPEND builds with_cuda)
+endif()
+foreach(build ${builds})
+  build_and_run(${WORK_DIR}/part -DENGINE_SOURCE_DIR=${SOURCE_DIR} -DBUILD_SHARED_LIBS=ON
+    -DENGINE_INSTALL=ON -DCMAKE_CXX_FLAGS=-O0 ${${build}})
+  install_and_move(${WORK_DIR}/part)
+  build_and_run(${WORK_DIR}/build -DCMAKE_PREFIX_PATH=${WORK_DIR}/moved)
+endforeach()
