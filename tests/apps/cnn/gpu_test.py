@@ -5,8 +5,8 @@ import unittest
 import pictures
 from case import Case, cnn
 
-SMALL = ["--items", "40", "--size", "16", "--batch", "8", "--epochs", "2", "--no-baselines", "--threads",
-         "1", "--precision", "f32"]
+SMALL = ["--items", "40", "--size", "16", "--batch", "8", "--epochs", "2", "--no-baselines",
+         "--threads", "1", "--precision", "f32"]
 
 
 def has_gpu():
@@ -19,10 +19,15 @@ def has_gpu():
 class OnGpu(Case):
     def trains(self, device, network):
         run = f"{network} {device}"
-        result = json.loads(self.succeeds("train", *SMALL, "--network", network, "--device", device, "--out",
-                                          run, "--json"))
+        result = json.loads(self.succeeds("train", *SMALL, "--network", network,
+                                          "--device", device, "--out", run, "--json"))
         with open(self.path(run, "metrics.jsonl")) as file:
             return result, [json.loads(line) for line in file]
+
+    def predicts(self, picture, device):
+        text = self.succeeds("predict", "--model", "daynight cuda", "--device", device,
+                             "--precision", "f32", picture, "--json")
+        return json.loads(text)["predictions"][0]
 
     def test_losses_are_those_of_the_cpu(self):
         for network in ("daynight", "mlp"):
@@ -38,9 +43,7 @@ class OnGpu(Case):
     def test_a_model_predicts_the_same_on_both(self):
         self.trains("cuda", "daynight")
         pictures.write(self.path("photo.png"), pictures.bright(3))
-        gpu, cpu = (json.loads(self.succeeds("predict", "--model", "daynight cuda", "--device", device,
-                                             "--precision", "f32", "photo.png", "--json"))["predictions"][0]
-                    for device in ("cuda", "cpu"))
+        gpu, cpu = (self.predicts("photo.png", device) for device in ("cuda", "cpu"))
         self.assertEqual(gpu["label"], cpu["label"])
         self.assertAlmostEqual(gpu["probability"], cpu["probability"], delta=1e-3)
 

@@ -20,6 +20,13 @@ struct Operand {
 template <class T>
 inline constexpr int kDepth = sizeof(T) == 4 ? 8 : 16;  // k of one instruction
 
+#ifdef ENGINE_PTX_SM90
+__device__ std::uint64_t describe(std::uint32_t base, const Operand& operand) {
+  return ptx::wgmma_descriptor(
+      {base + operand.offset, operand.leading_bytes, operand.stride_bytes, operand.swizzle_bytes});
+}
+#endif
+
 enum class Form { kShared, kTransposed, kRegisters };
 
 // d[64][n] = 2 * a * b: a first product that overwrites and a second one that adds.
@@ -33,11 +40,7 @@ __global__ void __launch_bounds__(128)
   ptx::fence_proxy_async();
   __syncthreads();
   const std::uint32_t base = ptx::shared_address(shared);
-  const auto describe = [&](const Operand& operand) {
-    return ptx::wgmma_descriptor({base + operand.offset, operand.leading_bytes,
-                                  operand.stride_bytes, operand.swizzle_bytes});
-  };
-  const std::uint64_t da = describe(a), db = describe(b);
+  const std::uint64_t da = describe(base, a), db = describe(base, b);
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   const int row = warp * 16 + lane / 4, column = lane % 4 * 2;
   float d[kN / 2];
@@ -99,15 +102,11 @@ __global__ void __launch_bounds__(128)
   ptx::fence_proxy_async();
   __syncthreads();
   const std::uint32_t base = ptx::shared_address(shared);
-  const auto describe = [&](const Operand& operand) {
-    return ptx::wgmma_descriptor({base + operand.offset, operand.leading_bytes,
-                                  operand.stride_bytes, operand.swizzle_bytes});
-  };
   float d[2][32];
   ptx::wgmma_fence();
-  ptx::wgmma_m64n64k16_bf16(d[0], describe(first_a), describe(b), false);
+  ptx::wgmma_m64n64k16_bf16(d[0], describe(base, first_a), describe(base, b), false);
   ptx::wgmma_commit();
-  ptx::wgmma_m64n64k16_bf16(d[1], describe(second_a), describe(b), false);
+  ptx::wgmma_m64n64k16_bf16(d[1], describe(base, second_a), describe(base, b), false);
   ptx::wgmma_commit();
   ptx::wgmma_wait<1>();
   __syncthreads();
