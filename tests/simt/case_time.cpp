@@ -4,9 +4,17 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 // Every program of engine_add_simt_test() watches its cases.
 namespace engine::simt {
@@ -59,19 +67,57 @@ double slowness() {
   return std::max(1.0, (thread_seconds() - start) / kSecondsOfWork);
 }
 
+double seconds_alone(const testing::TestInfo& test) {
+  std::string filter = std::string("--gtest_filter=") + test.test_suite_name() + "." + test.name();
+  char program[] = "/proc/self/exe", no_limit[] = "ENGINE_SIMT_CASE_SECONDS=0";
+  char* arguments[] = {program, filter.data(), nullptr};
+  std::vector<char*> environment = {no_limit};
+  for (char** variable = environ; *variable; variable++) {
+    const std::string_view text = *variable;
+    if (!text.starts_with("GTEST_") && !text.starts_with("ENGINE_SIMT_CASE_SECONDS=")) {
+      environment.push_back(*variable);
+    }
+  }
+  environment.push_back(nullptr);
+
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  for (const int file : {STDOUT_FILENO, STDERR_FILENO}) {
+    posix_spawn_file_actions_addopen(&files, file, "/dev/null", O_WRONLY, 0);
+  }
+  pid_t child = 0;
+  const int error = posix_spawn(&child, program, &files, nullptr, arguments, environment.data());
+  posix_spawn_file_actions_destroy(&files);
+  int status = 0;
+  rusage used{};
+  if (error || wait4(child, &status, 0, &used) != child || status != 0) {
+    return std::numeric_limits<double>::infinity();
+  }
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
 void CaseTime::OnTestStart(const testing::TestInfo&) {
   start_ = thread_seconds();
 }
 
-void CaseTime::OnTestEnd(const testing::TestInfo&) {
-  const double seconds = thread_seconds() - start_;
-  if (limit_ <= 0 || seconds <= limit_) return;
-  const double limit = limit_ * slowness_now_();
-  if (seconds <= limit) return;
-  char text[128];
-  std::snprintf(text, sizeof text, "the case took %.3g s of CPU time, more than %.3g s", seconds,
-                limit);
-  ADD_FAILURE() << text << ": make it smaller, or set ENGINE_SIMT_CASE_SECONDS (0: no limit)";
+void CaseTime::OnTestEnd(const testing::TestInfo& test) {
+  double seconds = thread_seconds() - start_;
+  double limit = limit_;
+  for (int tries = 3; limit_ > 0 && seconds > limit; tries--) {
+    limit = std::max(limit, limit_ * slowness_now_());
+    if (seconds <= limit) return;
+    if (tries == 0) {
+      char text[128];
+      std::snprintf(text, sizeof text, "the case took %.3g s of CPU time, more than %.3g s",
+                    seconds, limit);
+      ADD_FAILURE() << text << ": make it smaller, or set ENGINE_SIMT_CASE_SECONDS (0: no limit)";
+      return;
+    }
+    seconds = std::min(seconds, again_(test));
+  }
 }
 
 }  // namespace engine::simt

@@ -60,5 +60,5 @@ function(engine_add_simt_test name)
   target_compile_definitions(${name} PRIVATE
     ENGINE_SIMT_KERNELS="${CMAKE_CURRENT_SOURCE_DIR}/kernels")
   gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS simt TIMEOUT 60)
+    PROPERTIES LABELS simt TIMEOUT 180)
 endfunction()
