@@ -289,11 +289,9 @@ void check_any(const Fiber* fiber, const char* p, std::size_t bytes, const Kind&
   }
   if (image().contains(p)) return;  // __constant__ and __device__ variables, literals
   if (is_emulator_memory(worker, p)) return;
-  for (const Worker::Stack& stack : worker.stacks) {
-    if (p >= stack.low && p < stack.high) {
-      fail("local-memory", "%s of another thread's local variable at %s", what,
-           source_line(pc).c_str());
-    }
+  if (worker.is_on_a_stack(p)) {
+    fail("local-memory", "%s of another thread's local variable at %s", what,
+         source_line(pc).c_str());
   }
   // Other thread-local variables: threadIdx, the current fiber.
   constexpr std::uintptr_t kThreadLocalBytes = 1 << 20, kThreadControlBytes = 1 << 16;

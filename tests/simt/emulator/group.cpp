@@ -47,6 +47,7 @@ void Worker::add_stacks() {
   char* base = map(bytes + kHugePage);
   base += (kHugePage - reinterpret_cast<std::uintptr_t>(base) % kHugePage) % kHugePage;
   if (!guard) madvise(base, bytes, MADV_HUGEPAGE);
+  stack_mappings.push_back(base);
   for (std::size_t i = 0; i < kStacksPerMapping; i++) {
     char* const low = base + i * kStackBytes;
     if (guard) mprotect(low, kPage, PROT_NONE);
@@ -55,6 +56,12 @@ void Worker::add_stacks() {
     stacks.push_back({low + kPage, low + kStackBytes - colour});
     canary(stacks.back().low) = kStackCanary;
   }
+}
+
+bool Worker::is_on_a_stack(const char* p) const {
+  return std::any_of(stack_mappings.begin(), stack_mappings.end(), [p](const char* base) {
+    return p >= base && p < base + kStacksPerMapping * kStackBytes;
+  });
 }
 
 void Worker::prepare_fiber(Fiber& fiber, Warp& warp, std::uint32_t index) {

@@ -40,6 +40,7 @@ struct Worker {
     char *low, *high;
   };
   std::vector<Stack> stacks;
+  std::vector<char*> stack_mappings;  // of many stacks each
   char* shared_arena = nullptr;
   std::uint32_t shared_slots = 0;
 
@@ -51,6 +52,7 @@ struct Worker {
   void maybe_yield();
   bool run_one_async();
   bool anything_ready() const;
+  bool is_on_a_stack(const char* p) const;
 
   void make_ready(Fiber* fiber);
   void make_ready(Warp* warp, std::uint32_t lanes);
