@@ -7,6 +7,7 @@
 
 #include "engine/core/memory_plan.h"
 #include "engine/core/structural_ops.h"
+#include "engine/kernels/cpu/gram_panels.h"
 #include "engine/kernels/matmul.h"
 
 namespace engine {
@@ -123,7 +124,11 @@ class GramOp final : public Op {
     return cost_of(problem_of(name(), inputs[0], scale_), Op::cost(inputs, outputs));
   }
   std::unique_ptr<Kernel> prepare(const PrepareContext& context) const override {
-    return std::make_unique<GramKernel>(problem_of(name(), context.inputs[0], scale_), context);
+    const GramProblem problem = problem_of(name(), context.inputs[0], scale_);
+    if (context.device.is_cpu() && cpu::gram_panels_are_faster(problem, context.inputs[0].dtype)) {
+      return cpu::gram_by_panels(problem, context);
+    }
+    return std::make_unique<GramKernel>(problem, context);
   }
 
  private:
@@ -159,8 +164,11 @@ Cost GramBackwardOp::cost(std::span<const TensorType> inputs,
 
 std::unique_ptr<Kernel> GramBackwardOp::prepare(const PrepareContext& context) const {
   ENGINE_CHECK(!adds_ || context.device.is_cpu(), name(), ": adds on the CPU only");
-  return std::make_unique<GramBackwardKernel>(problem_of(name(), context.inputs[1], scale_), adds_,
-                                              context);
+  const GramProblem problem = problem_of(name(), context.inputs[1], scale_);
+  if (context.device.is_cpu() && cpu::gram_panels_are_faster(problem, context.inputs[1].dtype)) {
+    return cpu::gram_backward_by_panels(problem, adds_, context);
+  }
+  return std::make_unique<GramBackwardKernel>(problem, adds_, context);
 }
 
 Value gram(const Value& x, float scale) {

@@ -12,7 +12,10 @@ namespace engine {
 //   if y were written as a matmul.
 // Numerics: the same bits in every run with the same thread count. NaN in x reaches its row and
 //   column of y.
-// Scratch: that of matmul; the gradient's also holds scale (dy + dy^T) in x's type.
+// On a CPU with AVX-512 and channels in thirty-twos only half of y is computed
+//   (cpu/gram_panels.h); with bf16 denormal numbers then count as 0.
+// Scratch: that of matmul, or for each thread half of y and a slab of x; the gradient's also holds
+//   scale (dy + dy^T) in x's type.
 // Source: Gatys, Ecker and Bethge 2015, arXiv:1508.06576, equation 3.
 Value gram(const Value& x, float scale = 1);
 

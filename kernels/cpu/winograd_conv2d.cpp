@@ -113,8 +113,7 @@ class WinogradFilter final : public WinogradKernel {
       u_ = reserve(filters.transformed_floats());
     }
     for (int thread = 0; thread < threads_; ++thread) {
-      threads_data_.push_back({reserve(kPositions * v_layout_.stride + kSpareRows * v_layout_.row),
-                               reserve(m_layout_.panel + kSpareRows * m_layout_.row)});
+      threads_data_.push_back({reserve(kPositions * v_layout_.stride), reserve(m_layout_.panel)});
     }
   }
 
@@ -164,8 +163,8 @@ class WinogradFilter final : public WinogradKernel {
       const float* filters = u.data + panel * u.panel;
       for (std::int64_t position = 0; position < kPositions; ++position) {
         multiply_panel({v.data + position * v.stride, v.row}, tiles.count(),
-                       filters + position * u.stride, first_.channels, false,
-                       m.data + position * m.stride);
+                       filters + position * u.stride, first_.channels,
+                       {m.data + position * m.stride});
       }
       const std::int64_t channel = panel * kPanel;
       write_tiles(second_, tiles, {channel, std::min(channel + kPanel, second_.channels)}, m, bias,
@@ -244,9 +243,10 @@ class WinogradBackwardWeights final : public WinogradKernel {
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t i = begin; i < end; ++i) {
                      const std::int64_t panel = i / kPositions, position = i % kPositions;
-                     multiply_panel({w.data + position * w.stride, 1, w.row}, second_.channels,
-                                    v.data + panel * v.panel + position * v.stride, chunk_, adds,
-                                    du.data + panel * du.panel + position * du.stride);
+                     multiply_panel(
+                         {w.data + position * w.stride, 1, w.row}, second_.channels,
+                         v.data + panel * v.panel + position * v.stride, chunk_,
+                         {du.data + panel * du.panel + position * du.stride, kPanel, adds});
                    }
                  });
   }

@@ -4,7 +4,7 @@
 
 #include "engine/core/dtype.h"
 #include "engine/kernels/activation.h"
-#include "engine/kernels/cpu/winograd_product.h"
+#include "engine/kernels/cpu/panel_product.h"
 
 // The linear maps of Winograd's minimal filtering F(4x4, 3x3): a 4x4 tile of a 3x3 convolution with
 // 36 products a pair of channels instead of 144 (Lavin and Gray 2016,

@@ -32,6 +32,7 @@ const Case kCases[] = {{"one_channel", {1, 3, 5, 1}, 1},
                        {"batch", {3, 4, 2, 8}, 2},
                        {"matrix", {33, 17}, 1},
                        {"wide", {1, 3, 4, 130}, 0.01f},
+                       {"panels", {1, 3, 5, 64}, 0.1f},
                        {"rows_of_many_parts", {1, 48, 35, 16}, 4e-3f}};
 const Case kLargeCases[] = {{"many_rows", {1, 96, 70, 16}, 1e-3f}};
 
