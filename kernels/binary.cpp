@@ -13,23 +13,15 @@ namespace {
 constexpr std::array<std::string_view, 8> kNames = {"add",     "subtract", "multiply", "divide",
                                                     "maximum", "minimum",  "less",     "not_less"};
 
-bool is_end_of(const Shape& small, const Shape& large) {
-  return small.rank() <= large.rank() &&
-         std::equal(small.begin(), small.end(), large.end() - small.rank());
-}
-
-// Whether `small` fits into a result of shape `large` by repetition.
-bool repeats_to(const Shape& small, const Shape& large) {
-  return small.rank() == 0 || is_end_of(small, large);
-}
-
 Value binary(BinaryMember member, const Value& a, const Value& b) {
   Repeat repeat = Repeat::none;
   if (a.shape() != b.shape()) {
-    ENGINE_CHECK(repeats_to(a.shape(), b.shape()) || repeats_to(b.shape(), a.shape()),
-                 name_of(member), ": shapes ", a.shape(), " and ", b.shape(),
-                 " are neither equal nor is one a scalar or the end of the other");
-    repeat = repeats_to(b.shape(), a.shape()) ? Repeat::b : Repeat::a;
+    const bool repeats_b = repeated_axes(b.shape(), a.shape()).has_value();
+    ENGINE_CHECK(repeats_b || repeated_axes(a.shape(), b.shape()), name_of(member), ": shapes ",
+                 a.shape(), " and ", b.shape(),
+                 " are not equal, and neither is a scalar, the end of the other, or 1 along "
+                 "neighbouring axes of it");
+    repeat = repeats_b ? Repeat::b : Repeat::a;
   }
   return Graph::of(a).add1(std::make_shared<BinaryOp>(member, repeat), {a, b}, name_of(member));
 }
@@ -38,7 +30,8 @@ Value binary(BinaryMember member, const Value& a, const Value& b) {
 Value reduced_to(const Value& operand, const Value& gradient) {
   Value result = gradient;
   if (operand.shape() != gradient.shape()) {
-    result = sum(gradient, {.first = 0, .last = gradient.shape().rank() - operand.shape().rank()});
+    result = sum(gradient, *repeated_axes(operand.shape(), gradient.shape()));
+    if (result.shape() != operand.shape()) result = reshape(result, operand.shape());
   }
   return cast(result, operand.dtype());
 }
@@ -47,6 +40,24 @@ Value reduced_to(const Value& operand, const Value& gradient) {
 
 std::string_view name_of(BinaryMember member) {
   return kNames.at(static_cast<std::size_t>(member));
+}
+
+std::optional<AxisRange> repeated_axes(const Shape& small, const Shape& large) {
+  const int more = large.rank() - small.rank();
+  if (more < 0) return {};
+  if (more > 0) {
+    const bool is_end = std::equal(small.begin(), small.end(), large.begin() + more);
+    return is_end ? std::optional(AxisRange{0, more}) : std::nullopt;
+  }
+  AxisRange axes;
+  for (int axis = 0; axis < large.rank(); ++axis) {
+    if (small[axis] == large[axis]) continue;
+    if (axes.last == 0) axes.first = axis;
+    axes.last = axis + 1;
+  }
+  const auto is_one = [](std::int64_t extent) { return extent == 1; };
+  const bool fits = std::all_of(small.begin() + axes.first, small.begin() + axes.last, is_one);
+  return fits ? std::optional(axes) : std::nullopt;
 }
 
 std::string BinaryOp::attributes() const {
@@ -61,9 +72,9 @@ std::vector<TensorType> BinaryOp::infer(std::span<const TensorType> inputs) cons
   const TensorType& other = inputs[repeat_ == Repeat::a ? 0 : 1];
   ENGINE_CHECK(large.dtype == DType::f32 || large.dtype == DType::bf16, name_of(member_),
                ": takes f32 or bf16, not ", large);
-  ENGINE_CHECK(
-      repeat_ == Repeat::none ? large.shape == other.shape : repeats_to(other.shape, large.shape),
-      attributes(), ": shapes ", inputs[0].shape, " and ", inputs[1].shape);
+  ENGINE_CHECK(repeat_ == Repeat::none ? large.shape == other.shape
+                                       : repeated_axes(other.shape, large.shape).has_value(),
+               attributes(), ": shapes ", inputs[0].shape, " and ", inputs[1].shape);
   ENGINE_CHECK(other.dtype == large.dtype || (repeat_ != Repeat::none && other.dtype == DType::f32),
                name_of(member_), ": types ", inputs[0], " and ", inputs[1],
                "; they must be alike, or the repeated one f32");

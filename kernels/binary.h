@@ -1,16 +1,19 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/core/graph.h"
+#include "engine/kernels/reduce.h"
 
 namespace engine {
 
-// Element-wise functions of two floating tensors. The shapes are equal, or one is a scalar, or the
-// smaller one's shape is the end of the larger one's ([c] with [n, h, w, c]) and is repeated.
-// The result has the type of the larger one; a repeated one may be f32 beside bf16.
-// Computed in f32. Gradients: both, summed over what was repeated.
+// Element-wise functions of two floating tensors. The shapes are equal, or the smaller one is
+// repeated: it is a scalar, or its shape is the end of the larger one's ([c] with [n, h, w, c]), or
+// it has one element along neighbouring axes of the larger one ([n, 1], or [n, 1, 1, c]). The
+// result has the type of the larger one; a repeated one may be f32 beside bf16. Computed in f32.
+// Gradients: both, summed over what was repeated.
 Value add(const Value& a, const Value& b);
 Value subtract(const Value& a, const Value& b);
 Value multiply(const Value& a, const Value& b);
@@ -52,6 +55,8 @@ enum class BinaryMember : std::uint8_t {
 };
 
 enum class Repeat : std::uint8_t { none, a, b };  // the operand that is smaller than the result
+// The axes of `large` along which `small` is repeated; nothing where it does not fit.
+std::optional<AxisRange> repeated_axes(const Shape& small, const Shape& large);
 
 std::string_view name_of(BinaryMember member);
 

@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(kThreads)
   store_pack(y, first, count, is_aligned, as);
 }
 
-// The operand that is repeated along the first axes of the large one.
+// The operand that is repeated along axes of the large one.
 struct SmallOperand {
   const void* data;
   bool is_f32;      // else of the large operand's type
@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(kThreads)
                       smalls);
       }
       index.advance(small.walk.step);
-      is_loaded = small.walk.step.keeps_columns();
+      is_loaded = small.walk.shape.outer == 1 && small.walk.step.keeps_columns();
     }
     float values[kElements];
     load_pack(large, first, count, is_aligned, values);
@@ -81,11 +81,12 @@ std::unique_ptr<Kernel> equal_kernel(std::int64_t count) {
 
 template <class F, class T>
 std::unique_ptr<Kernel> repeat_kernel(const PrepareContext& context, int small_input) {
-  const std::int64_t count = context.outputs[0].shape.elements();
-  const std::int64_t period =
-      std::max<std::int64_t>(context.inputs[small_input].shape.elements(), 1);
+  const Shape& shape = context.outputs[0].shape;
+  const std::int64_t count = shape.elements();
+  const ReduceExtents extents =
+      reduce_extents(shape, *repeated_axes(context.inputs[small_input].shape, shape));
   const RepeatedWalk walk =
-      repeated_walk({.repeats = count / period, .inner = period}, kThreads, kPackElements<T>);
+      repeated_walk({extents.outer, extents.reduced, extents.inner}, kThreads, kPackElements<T>);
   const bool is_f32 = context.inputs[small_input].dtype == DType::f32;
   return make_kernel([=](const Stream& stream, const Buffers& buffers) {
     const T* large = buffers.in<T>(1 - small_input);
@@ -94,7 +95,8 @@ std::unique_ptr<Kernel> repeat_kernel(const PrepareContext& context, int small_i
         .data = buffers.inputs[small_input],
         .is_f32 = is_f32,
         .is_first = small_input == 0,
-        .is_aligned = period % kPackElements<T> == 0 && are_aligned(buffers.inputs[small_input]),
+        .is_aligned =
+            extents.inner % kPackElements<T> == 0 && are_aligned(buffers.inputs[small_input]),
         .walk = walk,
     };
     launch("binary_repeat_kernel", binary_repeat_kernel<F, T>,

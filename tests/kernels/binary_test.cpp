@@ -72,13 +72,36 @@ const Case kCases[] = {
     {"bias_of_33_bf16", {9, 7, 33}, {33}, DType::bf16, DType::bf16},
     {"bias_of_257", {257}, {13, 257}},
     {"scalar_f32_beside_bf16", {5, 9, 3}, {}, DType::bf16, DType::f32},
+    {"rows_b", {7, 5}, {7, 1}},
+    {"rows_a_bf16", {9, 1}, {9, 8}, DType::bf16, DType::bf16},
+    {"pixels_f32_beside_bf16", {1, 6, 5, 40}, {1, 6, 5, 1}, DType::bf16, DType::f32},
+    {"images_b", {3, 5, 2, 4}, {3, 1, 1, 4}},
+    {"images_a", {3, 1, 1, 33}, {3, 5, 2, 33}},
+    {"first_axis", {4, 3, 5}, {1, 3, 5}},
+    {"one_of_many", {11}, {1}},
+    {"rows_of_700_bf16", {3, 2, 700}, {3, 1, 700}, DType::bf16, DType::bf16},
 };
 
 const Case kLargeCases[] = {
     {"bias_of_32_parallel", {41, 17, 3, 32}, {32}},
     {"bias_of_700_parallel", {60, 700}, {700}},
+    {"pixels_parallel", {1, 50, 51, 32}, {1, 50, 51, 1}},
+    {"images_parallel", {5, 101, 100}, {5, 1, 100}},
     {"equal_parallel", {70001}, {70001}},
 };
+
+// Where element i of a tensor of shape `large` finds its operand of shape `small`.
+std::size_t repeated_index(const Shape& small, const Shape& large, std::size_t i) {
+  auto rest = static_cast<std::int64_t>(i);
+  std::int64_t index = 0, stride = 1;
+  for (int axis = 1; axis <= small.rank(); ++axis) {
+    const std::int64_t extent = small[small.rank() - axis];
+    index += rest % large[large.rank() - axis] % extent * stride;
+    rest /= large[large.rank() - axis];
+    stride *= extent;
+  }
+  return static_cast<std::size_t>(index);
+}
 
 class Binary : public DeviceTest<Case> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, Binary, on_devices(kCases), device_case_name);
@@ -108,13 +131,14 @@ TEST_P(Binary, MatchesReference) {
     std::vector<double> want(count), bound(count);
     std::vector<double> da(as.size()), da_sum(as.size()), db(bs.size()), db_sum(bs.size());
     for (std::size_t i = 0; i < count; ++i) {
-      const double x = as[i % as.size()], z = bs[i % bs.size()];
+      const std::size_t at_a = repeated_index(c.a, shape, i), at_b = repeated_index(c.b, shape, i);
+      const double x = as[at_a], z = bs[at_b];
       want[i] = member.forward(x, z);
       bound[i] = error_bound(0, std::abs(want[i]), want[i], dtype);
-      da[i % as.size()] += dys[i] * member.slope_a(x, z);
-      db[i % bs.size()] += dys[i] * member.slope_b(x, z);
-      da_sum[i % as.size()] += std::abs(dys[i] * member.slope_a(x, z));
-      db_sum[i % bs.size()] += std::abs(dys[i] * member.slope_b(x, z));
+      da[at_a] += dys[i] * member.slope_a(x, z);
+      db[at_b] += dys[i] * member.slope_b(x, z);
+      da_sum[at_a] += std::abs(dys[i] * member.slope_a(x, z));
+      db_sum[at_b] += std::abs(dys[i] * member.slope_b(x, z));
     }
     EXPECT_TRUE(close_to(got[0], want, bound)) << member.name;
     // Up to three roundings to the storage type on the way of each term.
@@ -230,6 +254,10 @@ TEST(BinaryErrors, NameBothShapesWhenTheyDoNotFit) {
   }
   EXPECT_THROW(add(graph.input("c", {2}, DType::i32), graph.input("d", {2}, DType::i32)),
                InvalidArgument);
+  const Value x = graph.input("x", {2, 3, 4, 5});
+  EXPECT_THROW(add(x, graph.input("e", {2, 1, 4, 1})), InvalidArgument);  // axes apart
+  EXPECT_THROW(add(x, graph.input("f", {1, 3, 4, 2})), InvalidArgument);
+  EXPECT_THROW(add(x, graph.input("g", {3, 1, 1})), InvalidArgument);
 }
 
 }  // namespace
