@@ -4,6 +4,7 @@
 
 #include "engine/apps/data/content_hash.h"
 #include "engine/apps/run/exit_codes.h"
+#include "engine/apps/style_transfer/masks.h"
 #include "engine/apps/style_transfer/pictures.h"
 
 namespace engine::apps::style_transfer {
@@ -45,6 +46,7 @@ StyleInputs::StyleInputs(StyleSettings& s) : settings_(s) {
     load_picture_named(style, style_size(s.size), styles_.emplace_back());
     if (s.colors == "matched") styles_.back() = with_colors_of(styles_.back(), content_);
   }
+  load_masks();
   if (s.init != "content" && s.init != "noise") load_picture_named(s.init, s.size, init_);
   encoder_ = load_encoder(s.weights);
   names_.push_back(encoder_.is_built_in ? "the built-in encoder" : s.weights);
@@ -54,12 +56,26 @@ StyleInputs::StyleInputs(StyleSettings& s) : settings_(s) {
   if (s.style_weight < 0) s.style_weight = encoder_.style_weight;
   if (s.variation_weight < 0) s.variation_weight = encoder_.variation_weight;
   objective_ = make_objective(s, encoder_);
+  // A pixel is pulled as hard as without masks: by the part that a mask leaves of the picture, and
+  // by weights whose mean is 1.
+  for (std::size_t i = 0; i < masks_.size(); ++i) {
+    objective_.mask_shares.push_back(coverage(masks_[i]) * s.style_weights[i] *
+                                     static_cast<double>(masks_.size()));
+  }
 }
 
 void StyleInputs::load_picture_named(const std::string& name, int size, Image& picture) {
   picture = load_picture(name, size);
   names_.push_back(name);
   hashes_.push_back(hash_of(picture));
+}
+
+void StyleInputs::load_masks() {
+  for (const std::string& name : settings_.masks) {
+    masks_.push_back(load_mask(name, content_, settings_.size));
+    names_.push_back(name);
+    hashes_.push_back(hash_of(masks_.back()));
+  }
 }
 
 std::string StyleInputs::encoder_name() const {
@@ -114,13 +130,28 @@ Tensor StyleInputs::start_at(int size) const {
   return content_at(size);
 }
 
+std::vector<Tensor> StyleInputs::masks_at(int size) const {
+  std::vector<Tensor> masks;
+  for (const Image& mask : masks_) {
+    for (const Shape& maps : style_map_shapes(objective_, content_shape(size))) {
+      masks.push_back(mask_at(mask, maps[1], maps[2]));
+    }
+  }
+  return masks;
+}
+
 Targets StyleInputs::targets_at(int size) const {
   Targets targets = measure(objective_, content_at(size), settings_.device, false);
   for (std::size_t i = 0; i < styles_.size(); ++i) {
     const Targets style =
         measure(objective_, scaled_pixels(styles_[i], style_size(size)), settings_.device, true);
-    add_style(style, settings_.style_weights[i], targets);
+    if (masks_.empty()) {
+      add_style(style, settings_.style_weights[i], targets);
+    } else {
+      targets.style.insert(targets.style.end(), style.style.begin(), style.style.end());
+    }
   }
+  targets.masks = masks_at(size);
   return targets;
 }
 

@@ -20,11 +20,12 @@ class StyleInputs {
 
   const Image& content() const { return content_; }
   const std::vector<Image>& styles() const { return styles_; }  // as they are used
+  const std::vector<Image>& masks() const { return masks_; }    // one a style, or none
   const Encoder& encoder() const { return encoder_; }
   const Objective& objective() const { return objective_; }
   std::string encoder_name() const;
 
-  // One hash each of content, styles, start and weights: what a run folder keeps.
+  // One hash each of content, styles, masks, start and weights: what a run folder keeps.
   const std::vector<std::string>& hashes() const { return hashes_; }
   // Throws IoError naming the first input that is not what it was then.
   void require_unchanged(const std::vector<std::string>& hashes) const;
@@ -40,10 +41,12 @@ class StyleInputs {
 
  private:
   void load_picture_named(const std::string& name, int size, Image& picture);
+  void load_masks();
+  std::vector<Tensor> masks_at(int size) const;
 
   const StyleSettings& settings_;
   Image content_, init_;  // no `init_` where the start is the content or noise
-  std::vector<Image> styles_;
+  std::vector<Image> styles_, masks_;
   Encoder encoder_;
   Objective objective_;
   std::vector<std::string> names_, hashes_;

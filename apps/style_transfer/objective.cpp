@@ -30,6 +30,28 @@ Value normalized_gram(const Value& maps) {
   return gram(maps, static_cast<float>(1.0 / static_cast<double>(maps.shape().elements())));
 }
 
+// sum((F^T F - A)^2) / (4 N^2 M^2), the A being input number `target`.
+Value style_distance(Graph& graph, const Value& maps, std::size_t target) {
+  const Value matrix = normalized_gram(maps);
+  const auto channels = static_cast<float>(matrix.shape()[0]);
+  return mean_squared_difference(matrix, graph.input(join("style.", target), matrix.shape())) *
+         (channels * channels / 4);
+}
+
+Value masked_style_distance(Graph& graph, const Value& maps, const Objective& objective,
+                            std::size_t layer) {
+  Value sum;
+  for (std::size_t mask = 0; mask < objective.mask_shares.size(); ++mask) {
+    const std::size_t target = mask * objective.style.size() + layer;
+    const Shape shape = {1, maps.shape()[1], maps.shape()[2], 1};
+    const Value seen = maps * graph.input(join("mask.", target), shape);
+    const Value part =
+        style_distance(graph, seen, target) * static_cast<float>(objective.mask_shares[mask]);
+    sum = sum ? sum + part : part;
+  }
+  return sum;
+}
+
 Value weighted_sum(const std::vector<Value>& losses, const std::vector<LayerWeight>& layers) {
   double total = 0;
   for (const LayerWeight& layer : layers) total += layer.weight;
@@ -62,6 +84,17 @@ Objective make_objective(const StyleSettings& settings, const Encoder& encoder) 
   objective.style_weight = settings.style_weight;
   objective.variation_weight = settings.variation_weight;
   return objective;
+}
+
+std::vector<Shape> style_map_shapes(const Objective& objective, const Shape& picture) {
+  Graph graph;
+  const Scope net(graph, Mode::inference);
+  std::vector<Shape> shapes;
+  for (const Value& maps :
+       features(net, graph.input("image", picture), objective, names_of(objective.style))) {
+    shapes.push_back(maps.shape());
+  }
+  return shapes;
 }
 
 Graph measuring_graph(const Objective& objective, const Shape& picture, bool is_style) {
@@ -105,10 +138,10 @@ Value style_loss(const Scope& net, const Value& image, const Objective& objectiv
     content.push_back(mean_squared_difference(maps[i], target) * 0.25f);
   }
   for (std::size_t i = 0; i < objective.style.size(); ++i) {
-    const Value matrix = normalized_gram(maps[objective.content.size() + i]);
-    const Value target = graph.input(join("style.", i), matrix.shape());
-    const auto channels = static_cast<float>(matrix.shape()[0]);
-    style.push_back(mean_squared_difference(matrix, target) * (channels * channels / 4));
+    const Value& seen = maps[objective.content.size() + i];
+    style.push_back(objective.mask_shares.empty()
+                        ? style_distance(graph, seen, i)
+                        : masked_style_distance(graph, seen, objective, i));
   }
   const Value content_loss = weighted_sum(content, objective.content);
   const Value style_loss = weighted_sum(style, objective.style);

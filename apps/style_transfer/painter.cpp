@@ -40,6 +40,9 @@ void bind_targets(Executable& step, const Targets& targets) {
   for (std::size_t i = 0; i < targets.style.size(); ++i) {
     step.set_input(join("style.", i), targets.style[i]);
   }
+  for (std::size_t i = 0; i < targets.masks.size(); ++i) {
+    step.set_input(join("mask.", i), targets.masks[i]);
+  }
 }
 
 bool is_encoder(const Store::Entry& entry) {

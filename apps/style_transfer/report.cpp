@@ -71,6 +71,8 @@ std::string style_report(const StyleReport& r) {
   for (std::size_t i = 0; i < r.styles->size(); ++i) {
     inputs.push_back({thumbnail((*r.styles)[i]),
                       {join("style, weight ", number(s.style_weights[i], "%.2f")), s.styles[i]}});
+    if (i >= r.masks->size()) continue;
+    inputs.push_back({convert_channels(thumbnail((*r.masks)[i]), 3), {"its mask", s.masks[i]}});
   }
   page.pictures(inputs, 240);
   page.section("Curves");

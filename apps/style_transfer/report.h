@@ -14,6 +14,7 @@ struct StyleReport {
   const Image* content = nullptr;
   const Image* result = nullptr;
   const std::vector<Image>* styles = nullptr;         // as they were used
+  const std::vector<Image>* masks = nullptr;          // one a style, or none
   const std::vector<nlohmann::json>* rows = nullptr;  // of the metrics
   int iteration = 0;
   int iterations = 0;

@@ -2,6 +2,7 @@
 
 #include "engine/apps/run/exit_codes.h"
 #include "engine/apps/style_transfer/commands.h"
+#include "engine/apps/style_transfer/masks.h"
 #include "engine/apps/style_transfer/pictures.h"
 #include "engine/apps/style_transfer/style_run.h"
 
@@ -37,6 +38,11 @@ void add_loss_flags(CommandFlags& command, StyleSettings& s) {
   command.add("--style-weights", s.style_weights, "shares of several styles: 2,1")
       .separated_by(',')
       .positive()
+      .group("Loss");
+  command
+      .add("--masks", s.masks,
+           "where each style counts, in their order: pictures of the content's shape, white for "
+           "yes; or half:left, right, top, bottom")
       .group("Loss");
   command.add("--style-scale", s.style_scale, "size of the styles, 1: as the result")
       .range(0.1, 4.0)
@@ -107,6 +113,12 @@ StyleSettings settings_from_flags(const RunFlags& flags) {
   if (s.style_weights.size() != s.styles.size()) {
     throw UsageError(join("--style-weights: ", s.style_weights.size(), " weights for ",
                           s.styles.size(), " styles"));
+  }
+  for (std::string& mask : s.masks) {
+    if (!is_built_in_mask(mask)) mask = absolute_name(mask);
+  }
+  if (!s.masks.empty() && s.masks.size() != s.styles.size()) {
+    throw UsageError(join("--masks: ", s.masks.size(), " masks for ", s.styles.size(), " styles"));
   }
   double total = 0;
   for (const double weight : s.style_weights) total += weight;

@@ -16,6 +16,7 @@ constexpr auto fields = [](auto& s, const auto& visit) {
   visit("content", s.content);
   visit("styles", s.styles);
   visit("style_weights", s.style_weights);
+  visit("masks", s.masks);
   visit("output", s.output);
   visit("init", s.init);
   visit("weights", s.weights);

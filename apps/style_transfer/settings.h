@@ -24,6 +24,7 @@ struct StyleSettings {
   std::string content;                // absolute file, "scene:7" or "pattern:waves"
   std::vector<std::string> styles;    // likewise
   std::vector<double> style_weights;  // one a style; they sum to 1
+  std::vector<std::string> masks;     // absolute files or "half:left", one a style; or none
   std::string output;                 // absolute file
   std::string init = "content";       // content, noise, or a picture
   std::string weights;                // absolute file; empty: the encoder that comes with the app

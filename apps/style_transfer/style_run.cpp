@@ -231,6 +231,7 @@ class StyleRun {
             .content = &inputs_->content(),
             .result = &image,
             .styles = &inputs_->styles(),
+            .masks = &inputs_->masks(),
             .rows = &log_->rows(),
             .iteration = static_cast<int>(iteration),
             .iterations = settings_.iterations,

@@ -22,7 +22,8 @@ def has_gpu():
 class OnGpu(Case):
     def test_losses_are_those_of_the_cpu(self):
         for name, arguments in {"two scales": ["--scales", "2"], "L-BFGS": ["--optimizer", "lbfgs"],
-                                "colours": ["--colors", "content"]}.items():
+                                "colours": ["--colors", "content"],
+                                "a mask": ["--masks", "half:left"]}.items():
             with self.subTest(name):
                 gpu, cpu = (self.makes(*TWO, "-o", "out.png", "--device", device, *ALIKE,
                                        "--size", "48", "--iterations", "4", *arguments)

@@ -14,6 +14,8 @@ class Refuses(Case):
         whole = picture()
         damaged = self.write("damaged.png", whole[: len(whole) // 2])
         text = self.write("text.png", b"no picture")
+        other = self.write("other.png", pictures.png(40, 40, lambda x, y: (255, 255, 255)))
+        black = self.write("black.png", pictures.png(40, 30, lambda x, y: (0, 0, 0)))
         weights = self.write("weights.safetensors", b"\x02\0\0\0\0\0\0\0{}")
         os.mkdir(self.path("folder.png"))
         base = [good, "pattern:waves", "-o", "out.png", *SMALL]
@@ -36,6 +38,12 @@ class Refuses(Case):
             (base + ["--content-layers", "conv9_1"], 'no layer "conv9_1"', 2),
             (base + ["--style-layers", "conv1_1:x"], "write conv4_2", 2),
             (base + ["--style-weights", "1,2"], "2 weights for 1 styles", 2),
+            (base + ["--masks", "half:left", "half:right"], "2 masks for 1 styles", 2),
+            (base + ["--masks", "half:middle"], "half:left half:right half:top half:bottom", 2),
+            (base + ["--masks", other], "a mask of 40 x 40 pixels; the content has 40 x 30", 2),
+            (base + ["--masks", black], "the mask is black", 2),
+            (base + ["--masks", text], "text.png", 1),
+            (base + ["--masks", "missing.png"], "missing.png", 1),
             (base + ["--optimizer", "newton"], "--optimizer", 2),
             (base + ["--style-scale", "0.2"], "pattern:waves at 10 pixels: ", 2),
             (base + ["--scales", "4"], "good.png at 6 pixels: ", 2),
@@ -50,13 +58,13 @@ class Refuses(Case):
         self.assertFalse(os.path.exists(self.path("runs")))  # refused before a run folder was made
 
     def test_inputs_that_changed(self):
-        for name in ("content.png", "style.png"):
+        for name in ("content.png", "style.png", "mask.png"):
             self.write(name, picture())
-        self.call("content.png", "style.png", "-o", "out.png", *SMALL, "--iterations", "3", "--out",
-                  "run")
+        self.makes("content.png", "style.png", "-o", "out.png", *SMALL, "--iterations", "3",
+                   "--masks", "mask.png", "--out", "run")
         os.remove(self.path("run", "result.json"))  # as if it had been killed
         other = pictures.png(40, 30, lambda x, y: (5 * x, 8 * y, (x * y) % 256))
-        for name in ("content.png", "style.png"):
+        for name in ("content.png", "style.png", "mask.png"):
             self.write(name, other)
             self.fails(["--resume", "run"], name + ": has changed since this run began", 1)
             self.write(name, picture())

@@ -66,6 +66,18 @@ class Makes(Case):
         self.assertEqual((result["width"], result["height"]), (48, 36))
         self.assertEqual([row["size"] for row in self.rows("run")], [24] * 3 + [48] * 3)
 
+    def test_each_style_in_its_own_half(self):
+        styles = ["pattern:waves", "pattern:embers"]
+        arguments = ["-o", "out.png", *SMALL, "--iterations", "6", "--scales", "2"]
+        result = self.makes("scene:2", *styles, "--masks", "half:top", "half:bottom", *arguments)
+        self.assertEqual((result["width"], result["height"]), (48, 36))
+        losses = [row["loss"] for row in self.rows(result["run"])]
+        self.assertLess(losses[-1], losses[3])  # of the finer scale
+        with open(self.path(result["run"], "report.html")) as page:
+            text = page.read()
+        self.assertIn("half:top", text)
+        self.assertIn("half:bottom", text)
+
     def test_killed_and_resumed_it_has_the_same_bits(self):
         for optimizer in ("adam", "lbfgs"):
             arguments = ["scene:18", "pattern:waves", *SMALL, "--iterations", "24", "--scales", "2",
