@@ -163,7 +163,7 @@ class GramByPanels final : public Kernel {
   std::int64_t slab_bytes_, part_bytes_;
 };
 
-// What is multiplied next is on its way from memory meanwhile.
+// What is added to next is on its way from memory meanwhile, as x is by itself.
 template <class T>
 void prefetch(const T* data, std::int64_t count) {
   constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
@@ -222,7 +222,6 @@ class GramBackwardByPanels final : public Kernel {
     for (std::int64_t panel = 0; panel < panels; ++panel) {
       const std::int64_t first = block.next * panel / panels;
       const std::int64_t last = block.next * (panel + 1) / panels;
-      prefetch(x + (block.rows + first) * c, (last - first) * c);
       if (adds_) prefetch(dx + (block.rows + first) * c, (last - first) * c);
       multiply_panel(a, block.rows, sums + panel * panel_steps(), steps,
                      {dx + panel * kPanel, c, adds_});

@@ -17,6 +17,7 @@ namespace {
 constexpr std::int64_t kMostRows = 14;
 
 constexpr std::int64_t kPrefetch = 16 * kPanel;  // elements ahead
+constexpr int kRead = 0, kSecond = 2;            // into the second-level cache
 
 // Sums in memory.
 struct Sums {
@@ -111,6 +112,8 @@ ENGINE_ALWAYS_INLINE void multiply_rows(const Factor<typename Arithmetic::Elemen
       Arithmetic::load_right(b + i * kPanel + kLanes, right_half);
       __builtin_prefetch(b + i * kPanel + kPrefetch);
       __builtin_prefetch(b + i * kPanel + kPrefetch + kLanes);
+      // The rows behind these are likely the next: one line a step is all of them.
+      if (!kByColumns) __builtin_prefetch(a.data + kRows * row_stride + i * kLanes, kRead, kSecond);
 #pragma GCC unroll 14
       for (int row = 0; row < kRows; ++row) {
         typename Arithmetic::Left factor;

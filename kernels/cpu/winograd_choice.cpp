@@ -18,6 +18,7 @@ using namespace winograd;
 constexpr double kProducts = 15.5;    // f32 multiplications and additions a cycle
 constexpr double kMapOfChannel = 25;  // a channel of a tile read or written
 constexpr double kFilterRead = 4;     // a float of the transformed filters, where they are not kept
+constexpr double kFilterUse = 1;      // the same where they are more than the last cache holds
 constexpr double kMeetings = 30'000;  // of the threads in a run
 constexpr double kGain = 0.9;         // below which the errors are worth it
 
@@ -51,13 +52,14 @@ bool winograd_is_faster(const Conv2dProblem& p, const PrepareContext& context) {
   const auto channels = static_cast<double>(p.ic + p.oc);
   const Filters transformed{.out = p.oc, .in = p.ic};
   const auto filters = static_cast<double>(transformed.transformed_floats());
-  const bool is_packed = context.frozen_data(1) != nullptr && transformed.worth_keeping();
+  const bool is_whole = transformed.transformed_floats() <= WinogradLimits{}.filter_floats;
+  const bool is_packed = is_whole && context.frozen_data(1) != nullptr;
 
   const double direct =
       static_cast<double>(p.flops()) / 2 / direct_products(context.inputs[0].dtype);
   const double products = tiles * filters / kProducts;
   const double maps = tiles * channels * kMapOfChannel;
-  const double reads = is_packed ? 0 : filters * kFilterRead;
+  const double reads = is_packed ? 0 : filters * (is_whole ? kFilterRead : kFilterUse);
   return products + maps + reads + context.device.threads() * kMeetings < kGain * direct;
 }
 

@@ -4,11 +4,8 @@
 #include <atomic>
 
 #include "engine/core/cpu/parallel.h"
-#include "engine/core/memory_plan.h"
-#include "engine/core/tensor.h"
 #include "engine/kernels/ceil_div.h"
-#include "engine/kernels/cpu/lanes.h"
-#include "engine/kernels/cpu/winograd_transforms.h"
+#include "engine/kernels/cpu/winograd_kernel.h"
 
 // From images to images each thread takes a block of tiles at a time, whose transformed data stays
 // in its second-level cache. For the gradient of the filters all threads share a chunk of tiles: in
@@ -22,76 +19,13 @@ using namespace winograd;
 constexpr std::int64_t kBlock = 28;
 constexpr std::int64_t kChunkBytes = 3 << 20, kSmallestChunk = 128;
 
-constexpr std::int64_t kFloatBytes = sizeof(float);
-
-// Floats between rows of matrices: an odd number of cache lines keeps rows out of each other's
-// sets.
-std::int64_t row_of(std::int64_t channels) {
-  return channels + (channels / kLanes % 2 == 0 ? kLanes : 0);
-}
-
-// A matrix for each position by rows, and one by panels.
-Positions by_rows(std::int64_t rows, std::int64_t channels) {
-  const std::int64_t row = row_of(channels);
-  return {.stride = rows * row, .row = row};
-}
-Positions by_panels(std::int64_t rows) {
-  return {.stride = rows * kPanel, .row = kPanel, .panel = kPositions * rows * kPanel};
-}
-
-// The tiles of `outputs` [n, h, w, ...] over `images`, as patches that begin in the padding.
-Tiling tiling_of(DType dtype, const Shape& images, const Shape& outputs, Extent2d padding) {
-  return {.dtype = dtype,
-          .n = images[0],
-          .h = images[1],
-          .w = images[2],
-          .channels = images[3],
-          .rows = ceil_div(outputs[1], kTile),
-          .columns = ceil_div(outputs[2], kTile),
-          .top = -padding.h,
-          .left = -padding.w};
-}
-Tiling tiling_of(DType dtype, const Shape& outputs) {
-  return tiling_of(dtype, outputs, outputs, 0);
-}
-
-class WinogradKernel : public Kernel {
- public:
-  std::int64_t scratch_bytes() const final { return scratch_bytes_; }
-
- protected:
-  WinogradKernel(const Tiling& first, const Tiling& second)
-      : first_(first),
-        second_(second),
-        zeros_(
-            Tensor::zeros({std::max(first.channels, second.channels)}, DType::f32, Device::cpu())) {
-    first_.zeros = second_.zeros = zeros_.data();
-  }
-
-  // Where this many floats are in the scratch memory, in bytes.
-  std::int64_t reserve(std::int64_t floats) {
-    const std::int64_t offset = scratch_bytes_;
-    scratch_bytes_ += aligned(floats * kFloatBytes);
-    return offset;
-  }
-  static Positions at(void* scratch, std::int64_t offset, Positions layout) {
-    layout.data = reinterpret_cast<float*>(static_cast<char*>(scratch) + offset);
-    return layout;
-  }
-
-  Tiling first_, second_;
-
- private:
-  Tensor zeros_;
-  std::int64_t scratch_bytes_ = 0;
-};
-
 // Tiles in a block: nearly kBlock, in blocks of equal size that the threads can share.
 std::int64_t block_of(std::int64_t tiles, int threads) {
   return ceil_div(tiles, ceil_div(ceil_div(tiles, kBlock), threads) * threads);
 }
 
-// From images to images: conv2d and its gradient with respect to x.
+// From images to images: conv2d and its gradient with respect to x, with filters that the last
+// cache holds.
 class WinogradFilter final : public WinogradKernel {
  public:
   WinogradFilter(const Tiling& from, const Tiling& to, const Filters& filters,
@@ -106,11 +40,12 @@ class WinogradFilter final : public WinogradKernel {
         v_layout_(by_rows(block_, from.channels)),
         m_layout_(by_panels(block_)) {
     const void* frozen = context.frozen_data(1);
-    if (frozen != nullptr && filters.worth_keeping()) {
-      packed_ = Tensor::empty({filters.transformed_floats()}, DType::f32, Device::cpu());
+    if (frozen != nullptr) {
+      packed_ =
+          Tensor::empty({panels_of(to.channels) * u_layout_.panel}, DType::f32, Device::cpu());
       read_all_filters(Stream(context.device), frozen, at(packed_.data(), 0, u_layout_));
     } else {
-      u_ = reserve(filters.transformed_floats());
+      u_ = reserve(panels_of(to.channels) * u_layout_.panel);
     }
     for (int thread = 0; thread < threads_; ++thread) {
       threads_data_.push_back({reserve(kPositions * v_layout_.stride), reserve(m_layout_.panel)});
@@ -225,15 +160,11 @@ class WinogradBackwardWeights final : public WinogradKernel {
  private:
   void read_chunk(const Stream& stream, const Buffers& buffers, std::int64_t first,
                   const Positions& v, const Positions& w) const {
-    const auto from = [](Positions rows, std::int64_t row) {
-      rows.data += row * rows.row;
-      return rows;
-    };
     parallel_for(stream, chunk_, kPositions * first_.channels,
                  [&](std::int64_t begin, std::int64_t end) {
                    const Range tiles{first + begin, first + end};
-                   read_patches(first_, buffers.inputs[0], tiles, from(v, begin));
-                   read_tiles(second_, buffers.inputs[1], tiles, from(w, begin));
+                   read_patches(first_, buffers.inputs[0], tiles, from_row(v, begin));
+                   read_tiles(second_, buffers.inputs[1], tiles, from_row(w, begin));
                  });
   }
 
@@ -265,24 +196,36 @@ Filters filters_of(const Conv2dProblem& problem, const PrepareContext& context, 
           .rounded = data == DType::bf16 && w == DType::f32};
 }
 
+std::unique_ptr<Kernel> filter_kernel(const Tiling& from, const Tiling& to, const Filters& filters,
+                                      Activation activation, const PrepareContext& context,
+                                      const WinogradLimits& limits) {
+  if (filters.transformed_floats() <= limits.filter_floats) {
+    return std::make_unique<WinogradFilter>(from, to, filters, activation, context);
+  }
+  return winograd_many_filters(from, to, filters, activation, context, limits.patch_bytes);
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> winograd_conv2d(const Conv2dProblem& problem, Activation activation,
-                                        const PrepareContext& context) {
+                                        const PrepareContext& context,
+                                        const WinogradLimits& limits) {
   const DType data = context.inputs[0].dtype;
-  return std::make_unique<WinogradFilter>(
+  return filter_kernel(
       tiling_of(data, problem.x_shape(), problem.y_shape(), problem.geometry.padding),
-      tiling_of(data, problem.y_shape()), filters_of(problem, context, false), activation, context);
+      tiling_of(data, problem.y_shape()), filters_of(problem, context, false), activation, context,
+      limits);
 }
 
 std::unique_ptr<Kernel> winograd_conv2d_backward_data(const Conv2dProblem& problem,
-                                                      const PrepareContext& context) {
+                                                      const PrepareContext& context,
+                                                      const WinogradLimits& limits) {
   const DType data = context.inputs[0].dtype;
   const Extent2d padding = problem.geometry.padding;
-  return std::make_unique<WinogradFilter>(
+  return filter_kernel(
       tiling_of(data, problem.y_shape(), problem.x_shape(), {2 - padding.h, 2 - padding.w}),
       tiling_of(data, problem.x_shape()), filters_of(problem, context, true), Activation::none,
-      context);
+      context, limits);
 }
 
 std::unique_ptr<Kernel> winograd_conv2d_backward_weights(const Conv2dProblem& problem,

@@ -18,10 +18,20 @@ bool winograd_can(const Conv2dProblem& problem, const PrepareContext& context);
 // Whether they are expected to be faster than direct convolution too, on this processor.
 bool winograd_is_faster(const Conv2dProblem& problem, const PrepareContext& context);
 
+// What the last cache holds. Filters up to that size are transformed as a whole, those that never
+// change once and for all, which takes four times their own memory; larger ones as they are used,
+// with so many patches at a time.
+struct WinogradLimits {
+  std::int64_t filter_floats = 4 << 20;
+  std::int64_t patch_bytes = 20 << 20;
+};
+
 std::unique_ptr<Kernel> winograd_conv2d(const Conv2dProblem& problem, Activation activation,
-                                        const PrepareContext& context);
+                                        const PrepareContext& context,
+                                        const WinogradLimits& limits = {});
 std::unique_ptr<Kernel> winograd_conv2d_backward_data(const Conv2dProblem& problem,
-                                                      const PrepareContext& context);
+                                                      const PrepareContext& context,
+                                                      const WinogradLimits& limits = {});
 std::unique_ptr<Kernel> winograd_conv2d_backward_weights(const Conv2dProblem& problem,
                                                          const PrepareContext& context);
 

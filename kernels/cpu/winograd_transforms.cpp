@@ -157,11 +157,14 @@ ENGINE_ALWAYS_INLINE void round_lanes(Lanes& lanes) {
 template <class T>
 using TapBlock = T[kLanes][kLanes];
 
+constexpr std::int64_t kPrefetch = 4 * kLanes;  // channels ahead
+
 // The taps of 16 x 16 filters at w, `out` and `in` innermost in turn.
 template <class T>
 ENGINE_ALWAYS_INLINE void transpose_taps(const T* w, std::int64_t in, TapBlock<T> (&taps)[9]) {
   for (int to = 0; to < kLanes; ++to) {
     for (int tap = 0; tap < 9; ++tap) {
+      __builtin_prefetch(w + (to * 9 + tap) * in + kPrefetch);
       for (int from = 0; from < kLanes; ++from) taps[tap][from][to] = w[(to * 9 + tap) * in + from];
     }
   }

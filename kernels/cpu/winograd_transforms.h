@@ -67,9 +67,6 @@ struct Filters {
   std::int64_t to() const { return backward ? in : out; }
 
   std::int64_t transformed_floats() const { return kPositions * from() * panels_of(to()) * kPanel; }
-  // Filters that never change are transformed once and for all, unless that takes much memory: it
-  // is four times their own.
-  bool worth_keeping() const { return transformed_floats() <= (4 << 20); }
 };
 
 // Some panels of u [36][from, to] = G g G^T, `to` filled up with 0 to whole panels.

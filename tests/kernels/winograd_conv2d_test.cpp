@@ -35,7 +35,7 @@ enum class Direction { forward, backward_data, backward_weights };
 // The kernel of a direction on buffers of exactly the size that it asks for.
 Tensor run_winograd(Direction direction, const Conv2dCase& c, const std::vector<Tensor>& inputs,
                     const TensorType& output, Activation activation = Activation::none,
-                    bool frozen = false) {
+                    bool frozen = false, const cpu::WinogradLimits& limits = {}) {
   const Device device = Device::cpu({.threads = 2});
   const Conv2dProblem problem = conv2d_problem("test", x_shape(c), w_shape(c), geometry_of(c));
   std::vector<TensorType> types;
@@ -49,9 +49,9 @@ Tensor run_winograd(Direction direction, const Conv2dCase& c, const std::vector<
   const PrepareContext context{device, types, {&output, 1}, frozen_data};
   EXPECT_TRUE(winograd_can(problem, context));
   const std::unique_ptr<Kernel> kernel =
-      direction == Direction::forward ? cpu::winograd_conv2d(problem, activation, context)
+      direction == Direction::forward ? cpu::winograd_conv2d(problem, activation, context, limits)
       : direction == Direction::backward_data
-          ? cpu::winograd_conv2d_backward_data(problem, context)
+          ? cpu::winograd_conv2d_backward_data(problem, context, limits)
           : cpu::winograd_conv2d_backward_weights(problem, context);
   EXPECT_EQ(kernel->packed_bytes() > 0, frozen);
   if (frozen) data[1] = nullptr;  // no longer read
@@ -63,6 +63,9 @@ Tensor run_winograd(Direction direction, const Conv2dCase& c, const std::vector<
   kernel->run(device, {data, outputs, scratch.data()});
   return result;
 }
+
+// Filters are too many for the last cache, and so are the patches of more than a few tiles.
+const cpu::WinogradLimits kSmallCache = {.filter_floats = 0, .patch_bytes = 200 << 10};
 
 class Winograd : public testing::TestWithParam<Conv2dCase> {};
 
@@ -76,6 +79,8 @@ TEST_P(Winograd, ForwardMatchesReference) {
     EXPECT_TRUE(close_to(got, want.values, want.bounds)) << dtype;
     EXPECT_TRUE(same_bits(
         got, run_winograd(Direction::forward, c, {data.x, data.w}, y, Activation::none, true)));
+    EXPECT_TRUE(same_bits(got, run_winograd(Direction::forward, c, {data.x, data.w}, y,
+                                            Activation::none, false, kSmallCache)));
   }
 }
 
@@ -89,6 +94,8 @@ TEST_P(Winograd, BackwardDataMatchesReference) {
     EXPECT_TRUE(close_to(got, want.values, want.bounds)) << dtype;
     EXPECT_TRUE(same_bits(got, run_winograd(Direction::backward_data, c, {data.dy, data.w}, dx,
                                             Activation::none, true)));
+    EXPECT_TRUE(same_bits(got, run_winograd(Direction::backward_data, c, {data.dy, data.w}, dx,
+                                            Activation::none, false, kSmallCache)));
   }
 }
 
