@@ -2,9 +2,11 @@
 
 #include "engine/core/cpu/parallel.h"
 #include "engine/core/cpu/simd.h"
+#include "engine/kernels/cpu/lanes.h"
 #include "engine/kernels/cpu/pool_windows.h"
 
-// As cpu/max_pool2d.cpp: rows of windows forward, a gather over input rows backward.
+// As cpu/max_pool2d.cpp: rows of windows forward, a gather over input rows backward. Bound by
+// memory where windows do not overlap.
 namespace engine::cpu {
 namespace {
 
@@ -54,9 +56,43 @@ ENGINE_ALWAYS_INLINE void average_row(const Pool2dProblem& p, std::int64_t row, 
 }
 
 template <class T>
+ENGINE_ALWAYS_INLINE void scale_pixel(const T* dy, float scale, std::int64_t channels, T* dx) {
+  std::int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes) {
+    Lanes lanes;
+    load_lanes(dy + c, lanes);
+    lanes *= scale;
+    store_lanes(lanes, dx + c);
+  }
+  for (; c < channels; ++c) dx[c] = store<T>(load(dy[c]) * scale);
+}
+
+// Where no windows overlap: each goes to its own pixels.
+template <class T>
+ENGINE_ALWAYS_INLINE void spread_row(const Pool2dProblem& p, std::int64_t row, const T* dy, T* dx) {
+  const PoolAxis v = vertical(p), h = horizontal(p);
+  const Span rows = v.covering(row % p.ih);
+  const T* windows = dy + (row / p.ih * p.oh + rows.begin) * p.ow * p.c;
+  T* pixels = dx + row * p.iw * p.c;
+  for (std::int64_t iw = 0; iw < p.iw;) {
+    const Span columns = h.covering(iw);
+    if (rows.begin >= rows.end || columns.begin >= columns.end) {
+      std::fill_n(pixels + iw * p.c, p.c, store<T>(0.0f));
+      ++iw;
+      continue;
+    }
+    const float scale = scale_of(p, rows.begin, columns.begin);
+    for (const std::int64_t end = h.inside(columns.begin).end; iw < end; ++iw) {
+      scale_pixel(windows + columns.begin * p.c, scale, p.c, pixels + iw * p.c);
+    }
+  }
+}
+
+template <class T>
 ENGINE_ALWAYS_INLINE void backward_row(const Pool2dProblem& p, std::int64_t row, const T* dy,
                                        T* dx) {
   const PoolAxis v = vertical(p), h = horizontal(p);
+  if (v.window <= v.stride && h.window <= h.stride) return spread_row(p, row, dy, dx);
   const std::int64_t first = row / p.ih * p.oh;
   const Span rows = v.covering(row % p.ih);
   for (std::int64_t iw = 0; iw < p.iw; ++iw) {
