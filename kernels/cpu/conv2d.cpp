@@ -1,7 +1,8 @@
-// Convolutions on the CPU: by Winograd's way or oneDNN's; the empty batch, which oneDNN refuses in
-// places.
+// Convolutions on the CPU: by Winograd's way, by dot products where channels are few, or oneDNN's;
+// the empty batch, which oneDNN refuses in places.
 #include <cstring>
 
+#include "engine/kernels/cpu/few_channels_conv2d.h"
 #include "engine/kernels/cpu/onednn.h"
 #include "engine/kernels/cpu/winograd_conv2d.h"
 
@@ -32,6 +33,10 @@ std::unique_ptr<Kernel> prepare_conv2d_backward_data(const Conv2dProblem& proble
   if (problem.n == 0) return zeros_kernel(context);
   if (winograd_is_faster(problem, context)) {
     return winograd_conv2d_backward_data(problem, context);
+  }
+  if (few_channels_is_faster(problem, context)) {
+    return few_channels_conv2d_backward_data(problem, context.inputs[1].dtype,
+                                             few_channels::products_of(context.inputs[0].dtype));
   }
   return onednn_conv2d_backward_data(problem, context);
 }

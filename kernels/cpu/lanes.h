@@ -11,6 +11,13 @@
 // depends on the instruction set.
 namespace engine::cpu {
 
+// The lanes of a and b whose numbers are given, those of b counted from 16 on.
+#if defined(__clang__) || __GNUC__ >= 12
+#define ENGINE_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define ENGINE_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, ::engine::cpu::LaneBits{__VA_ARGS__})
+#endif
+
 inline constexpr std::int64_t kLanes = 16;
 
 typedef float Lanes __attribute__((vector_size(64)));
