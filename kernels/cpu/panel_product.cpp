@@ -47,9 +47,10 @@ struct Floats : Sums {
   }
 };
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define ENGINE_HAS_DOT_PRODUCTS 1
 // Instructions as text: an intrinsic is not inlined into a template that is compiled for other
-// processors too.
+// processors too. Clang refuses their operands there.
 struct DotProducts : Sums {
   using Element = BFloat16Pair;
   using Right = LaneBits;
@@ -79,7 +80,8 @@ struct DotProducts : Sums {
     std::memcpy(static_cast<void*>(y), &halves, sizeof(halves));
   }
 };
-
+#else
+#define ENGINE_HAS_DOT_PRODUCTS 0
 #endif
 
 template <class Arithmetic, bool kAdds, int kRows, class T>
@@ -157,7 +159,7 @@ ENGINE_ALWAYS_INLINE void choose_rows(const Factor<typename Arithmetic::Element>
   }
 ENGINE_MULTIPLY(ENGINE_CPU_CLONES, floats_by_rows, Floats, false, float)
 ENGINE_MULTIPLY(ENGINE_CPU_CLONES, floats_by_columns, Floats, true, float)
-#if defined(__x86_64__)
+#if ENGINE_HAS_DOT_PRODUCTS
 #define ENGINE_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 ENGINE_MULTIPLY(ENGINE_AVX512, dot_products_by_rows, DotProducts, false, BFloat16)
 ENGINE_MULTIPLY(ENGINE_AVX512, dot_products_by_columns, DotProducts, true, float)
@@ -165,7 +167,7 @@ ENGINE_MULTIPLY(ENGINE_AVX512, dot_products_by_columns, DotProducts, true, float
 template <class T>
 void no_dot_products(const Factor<BFloat16Pair>&, std::int64_t, const BFloat16Pair*, std::int64_t,
                      const ProductRows<T>&) {
-  throw InvalidArgument("multiply_panel: this processor has no dot products of bf16");
+  throw InvalidArgument("multiply_panel: built without dot products of bf16");
 }
 constexpr auto dot_products_by_rows = no_dot_products<BFloat16>;
 constexpr auto dot_products_by_columns = no_dot_products<float>;
@@ -197,7 +199,7 @@ bool multiplies_pairs_fast() {
   const auto has = [&](const char* name) {
     return std::find(sets.begin(), sets.end(), name) != sets.end();
   };
-  return onednn_uses_avx512() && has("avx512_bf16") && !has("amx_bf16");
+  return ENGINE_HAS_DOT_PRODUCTS && onednn_uses_avx512() && has("avx512_bf16") && !has("amx_bf16");
 }
 
 void multiply_panel(const Factor<float>& a, std::int64_t rows, const float* b, std::int64_t k,
