@@ -68,7 +68,9 @@ TEST(Vgg, APictureStepHasNoWeightGradients) {
     step.set_input("target", Tensor::zeros({32, 32}, DType::f32, Device::cpu()));
     step.run(2);  // its own update of the image leaves the packed weights right
     for (const auto& node : step.profile()) {
-      if (node.op.starts_with("conv2d")) {
+      // The gradient of the picture reads the few filters of its layer as they are.
+      const bool is_packed = !node.kernel.starts_with("dot products");
+      if (node.op.starts_with("conv2d") && is_packed) {
         EXPECT_NE(node.kernel.find("input 1 packed"), std::string::npos) << node.kernel;
       }
     }
