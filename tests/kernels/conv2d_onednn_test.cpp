@@ -1,4 +1,4 @@
-// What only the CPU's kernels, which are oneDNN's, have to do.
+// What only the convolutions that oneDNN does on the CPU have to do.
 #include <cstdlib>
 
 #include <gmock/gmock.h>
