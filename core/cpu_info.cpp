@@ -139,11 +139,13 @@ int physical_cores() {
   return cores;
 }
 
-bool cpu_has_bf16_matrix_units() {
+bool cpu_has(std::string_view instruction_set) {
   const std::vector<std::string> sets = cpu_instruction_sets();
-  return std::any_of(sets.begin(), sets.end(), [](const std::string& name) {
-    return name == "avx512_bf16" || name == "amx_bf16";
-  });
+  return std::find(sets.begin(), sets.end(), instruction_set) != sets.end();
+}
+
+bool cpu_has_bf16_matrix_units() {
+  return cpu_has("avx512_bf16") || cpu_has("amx_bf16");
 }
 
 }  // namespace engine

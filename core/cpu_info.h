@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace engine {
@@ -12,6 +13,7 @@ std::string cpu_model();  // "AMD EPYC 9R14"; "unknown processor" where it has n
 // The vector instruction sets that both the processor and the operating system support, weakest
 // first, in Linux's spelling: "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", ...
 std::vector<std::string> cpu_instruction_sets();
+bool cpu_has(std::string_view instruction_set);  // whether it is one of these
 
 // Cores that this process may use: those of its affinity mask, a core with two hardware threads
 // counted once, and no more than its control group's quota allows. At least 1.

@@ -4,21 +4,13 @@
 #include <cstring>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "engine/core/cpu/simd.h"
-#include "engine/core/cpu_info.h"
+#include "engine/kernels/cpu/dot_products.h"
 #include "engine/kernels/cpu/lanes.h"
 
 // ENGINE_ALWAYS_INLINE for a lambda, behind its parameters.
 #define ENGINE_INLINED __attribute__((always_inline))
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define ENGINE_HAS_BF16_PAIRS 1
-#define ENGINE_BF16_PAIRS __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
-#else
-#define ENGINE_HAS_BF16_PAIRS 0
-#endif
 
 namespace engine::cpu::few_channels {
 namespace {
@@ -81,7 +73,7 @@ struct Singles {
   }
 };
 
-#if ENGINE_HAS_BF16_PAIRS
+#if ENGINE_HAS_DOT_PRODUCTS
 typedef std::uint16_t Pairs __attribute__((vector_size(64)));
 constexpr Masks<std::uint16_t, 32> kPairMasks;
 
@@ -100,10 +92,8 @@ struct PairsOfBf16 {
     few_channels::make_mask(kPairMasks, begin, end, mask);
   }
   ENGINE_ALWAYS_INLINE static void keep(const Mask& mask, Vector& vector) { vector &= mask; }
-  // Not the intrinsic, which functions without the instruction set may not inline, not even those
-  // that end up in one that has it.
   ENGINE_ALWAYS_INLINE static void add_product(const Vector& a, const Vector& b, Lanes& sums) {
-    asm("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+    add_dot_products(a, b, sums);
   }
 };
 #endif
@@ -296,10 +286,10 @@ ENGINE_CPU_CLONES void write_rows_bf16(const BackwardData& b, const void* dy, co
                                        std::int64_t begin, std::int64_t end, void* dx) {
   choose_channels<Singles<BFloat16>>(b, dy, filters, begin, end, dx);
 }
-#if ENGINE_HAS_BF16_PAIRS
-ENGINE_BF16_PAIRS void write_rows_bf16_pairs(const BackwardData& b, const void* dy,
-                                             const void* filters, std::int64_t begin,
-                                             std::int64_t end, void* dx) {
+#if ENGINE_HAS_DOT_PRODUCTS
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) void write_rows_bf16_pairs(
+    const BackwardData& b, const void* dy, const void* filters, std::int64_t begin,
+    std::int64_t end, void* dx) {
   choose_channels<PairsOfBf16>(b, dy, filters, begin, end, dx);
 }
 #endif
@@ -334,13 +324,7 @@ void pack_from(const BackwardData& b, const From* w, void* filters) {
 
 Products products_of(DType dtype) {
   if (dtype == DType::f32) return Products::f32;
-  const std::vector<std::string> sets = cpu_instruction_sets();
-  const auto has = [&](const char* name) {
-    return std::find(sets.begin(), sets.end(), name) != sets.end();
-  };
-  const bool has_pairs = ENGINE_HAS_BF16_PAIRS && has("avx512_bf16") && has("avx512bw") &&
-                         has("avx512dq") && has("avx512vl");
-  return has_pairs ? Products::bf16_pairs : Products::bf16;
+  return has_dot_products() ? Products::bf16_pairs : Products::bf16;
 }
 
 std::int64_t BackwardData::filter_bytes() const {
@@ -364,7 +348,7 @@ void write_rows(const BackwardData& problem, const void* dy, const void* filters
     case Products::bf16:
       return write_rows_bf16(problem, dy, filters, begin, end, dx);
     case Products::bf16_pairs:
-#if ENGINE_HAS_BF16_PAIRS
+#if ENGINE_HAS_DOT_PRODUCTS
       return write_rows_bf16_pairs(problem, dy, filters, begin, end, dx);
 #else
       return;

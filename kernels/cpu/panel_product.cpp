@@ -1,12 +1,9 @@
 #include "engine/kernels/cpu/panel_product.h"
 
-#include <algorithm>
 #include <cstring>
-#include <string>
-#include <vector>
 
-#include "engine/core/cpu_info.h"
 #include "engine/core/errors.h"
+#include "engine/kernels/cpu/dot_products.h"
 #include "engine/kernels/cpu/lanes.h"
 #include "engine/kernels/cpu/onednn.h"
 
@@ -47,10 +44,8 @@ struct Floats : Sums {
   }
 };
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define ENGINE_HAS_DOT_PRODUCTS 1
-// Instructions as text: an intrinsic is not inlined into a template that is compiled for other
-// processors too. Clang refuses their operands there.
+#if ENGINE_HAS_DOT_PRODUCTS
+// Instructions as text, as in dot_products.h.
 struct DotProducts : Sums {
   using Element = BFloat16Pair;
   using Right = LaneBits;
@@ -63,7 +58,7 @@ struct DotProducts : Sums {
     asm("vpbroadcastd %1, %0" : "=v"(left) : "m"(*from));
   }
   ENGINE_ALWAYS_INLINE static void add(const Left& left, const Right& right, Lanes& sum) {
-    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(right), "v"(left));
+    add_dot_products(right, left, sum);
   }
 
   using Sums::load_sum, Sums::store_sum;
@@ -80,8 +75,6 @@ struct DotProducts : Sums {
     std::memcpy(static_cast<void*>(y), &halves, sizeof(halves));
   }
 };
-#else
-#define ENGINE_HAS_DOT_PRODUCTS 0
 #endif
 
 template <class Arithmetic, bool kAdds, int kRows, class T>
@@ -195,11 +188,7 @@ bool multiplies_floats_fast() {
 }
 
 bool multiplies_pairs_fast() {
-  const std::vector<std::string> sets = cpu_instruction_sets();
-  const auto has = [&](const char* name) {
-    return std::find(sets.begin(), sets.end(), name) != sets.end();
-  };
-  return ENGINE_HAS_DOT_PRODUCTS && onednn_uses_avx512() && has("avx512_bf16") && !has("amx_bf16");
+  return has_dot_products() && onednn_uses_avx512() && !cpu_has("amx_bf16");
 }
 
 void multiply_panel(const Factor<float>& a, std::int64_t rows, const float* b, std::int64_t k,

@@ -1,5 +1,4 @@
 // Which convolutions Winograd's way can do, and for which of them it is expected to be the faster.
-#include <algorithm>
 
 #include "engine/core/cpu_info.h"
 #include "engine/kernels/ceil_div.h"
@@ -26,12 +25,8 @@ constexpr double kGain = 0.9;         // below which the errors are worth it
 double direct_products(DType dtype) {
   constexpr double kF32 = 14.5;
   if (dtype == DType::f32) return kF32;
-  const std::vector<std::string> sets = cpu_instruction_sets();
-  const auto has = [&](const char* name) {
-    return std::find(sets.begin(), sets.end(), name) != sets.end();
-  };
-  if (has("amx_bf16")) return 16 * kF32;
-  return has("avx512_bf16") ? 2 * kF32 : kF32;
+  if (cpu_has("amx_bf16")) return 16 * kF32;
+  return cpu_has("avx512_bf16") ? 2 * kF32 : kF32;
 }
 
 }  // namespace

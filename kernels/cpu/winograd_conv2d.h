@@ -4,9 +4,10 @@
 
 // 3x3 convolutions of stride 1 by Winograd's minimal filtering (winograd_transforms.h): a quarter
 // of the multiplications of the definition, all of them in f32. Errors come with the size of a
-// whole tile rather than of a single sum: with random data three to eleven times those of oneDNN's
-// direct convolution in f32 (64 to 256 channels; the gradient of w is the worst), and far below the
-// rounding of a bf16 result. What is NaN or infinite reaches all pixels of a 4x4 tile.
+// whole tile rather than of a single sum: with random data two to four times those of oneDNN's
+// direct convolution in f32 (32 to 64 channels, bench/RESULTS.md), in the gradient of w none above
+// them, and far below the rounding of a bf16 result. What is NaN or infinite reaches all pixels of
+// a 4x4 tile.
 namespace engine::cpu {
 
 // `context` is that of the conv2d op or of one of its gradients, whose order of inputs and outputs

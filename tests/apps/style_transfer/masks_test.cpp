@@ -74,7 +74,8 @@ TEST_F(WhiteMask, IsNoMask) {
   EXPECT_NEAR(losses[1].total / losses[0].total, 1, 1e-4);
 }
 
-// Two layers of 3x3 see two pixels far, the pool and its row below double that.
+// conv2_1 sees through two convolutions, a pool and itself: 5 pixels far. Right of 52 of 64 nothing
+// of the mask, which ends at 60 % of the width, is near.
 TEST(StyleMasks, KeepAStyleWhereItBelongs) {
   StyleSettings settings = settings_with({"half:left"});
   settings.content_weight = 0;
